@@ -1,0 +1,55 @@
+# Copyright 2026 The grpo_jax authors
+# SPDX-License-Identifier: Apache-2.0
+"""The one mesh of devices that policy, reference and sampler share."""
+
+from collections.abc import Sequence
+from math import prod
+
+import jax
+from jax.sharding import AxisType, Mesh
+
+from grpo_jax.config import ParallelConfig
+from grpo_jax.records import ConfigError
+
+AXIS_NAMES = ("data", "fsdp", "tensor")
+"""From the slowest links to the fastest: `tensor` talks in every layer, `data` once an update."""
+
+
+def make_mesh(settings: ParallelConfig, devices: Sequence[jax.Device] | None = None) -> Mesh:
+    """Arrange devices in a mesh with axes (data, fsdp, tensor).
+
+    Args:
+        settings: Size of each axis; one may be -1, which takes the devices that the others leave.
+        devices: Devices to use; default all devices of all processes.
+
+    Returns:
+        A mesh of `Auto` axes: the compiler chooses the layout of what has no constraint.
+
+    Raises:
+        ConfigError: An axis has a size that means nothing, two are -1, or the sizes do not fit the number of devices.
+    """
+    devices = jax.devices() if devices is None else list(devices)
+    sizes = _fill(dict(zip(AXIS_NAMES, (settings.data, settings.fsdp, settings.tensor), strict=True)), len(devices))
+    # jax.make_mesh defaults to Explicit axes, where indexing a sharded embedding table needs an out_sharding.
+    return jax.make_mesh(sizes, AXIS_NAMES, axis_types=(AxisType.Auto,) * len(AXIS_NAMES), devices=devices)
+
+
+def _fill(sizes: dict[str, int], num_devices: int) -> tuple[int, ...]:
+    for name, size in sizes.items():
+        if size < 1 and size != -1:
+            raise ConfigError(f"parallel.{name}={size} must be at least 1, or -1 for all that is left")
+    free = [name for name, size in sizes.items() if size == -1]
+    if len(free) > 1:
+        raise ConfigError(f"parallel.{free[0]} and parallel.{free[1]} are both -1; at most one axis can take the rest")
+    given = {name: size for name, size in sizes.items() if size != -1}
+    product = prod(given.values())
+    said = " x ".join(f"parallel.{name}={size}" for name, size in given.items())
+    if free and num_devices % product:
+        raise ConfigError(
+            f"{said} = {product} does not divide the number of devices, {num_devices}; choose sizes whose product does"
+        )
+    if not free and product != num_devices:
+        raise ConfigError(
+            f"{said} = {product} does not match the number of devices, {num_devices}; set one of them to -1"
+        )
+    return tuple(num_devices // product if size == -1 else size for size in sizes.values())

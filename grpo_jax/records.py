@@ -1,0 +1,192 @@
+# Copyright 2026 The grpo_jax authors
+# SPDX-License-Identifier: Apache-2.0
+"""The records that stages exchange on the host, and the protocols between them.
+
+Nothing here imports JAX: reward workers and data loaders start with this file and stay light.
+
+Letters in array shapes, everywhere in the package:
+B rollouts (rows), P prompts or prompt tokens, G group (completions of one prompt), T sequence, C completion,
+V vocabulary, D model width, N query heads, K key-value heads, H head size, S cache slots, L layers, F MLP width.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from jaxtyping import Float32, Int32
+
+Message = Mapping[str, str]
+"""One turn of a conversation: {"role": "system" | "user" | "assistant", "content": text}."""
+
+FinishReason = Literal["stop", "length"]
+"""`stop`: a stop token was sampled (it is the last token kept). `length`: the row's token limit was reached."""
+
+
+class ConfigError(ValueError):
+    """A mistake in the user's input. Its message is one line that names the field, file or value and the remedy.
+
+    The command line prints the message alone and exits 2; it never shows a traceback for this class.
+    """
+
+
+class RewardStatus(StrEnum):
+    """The verdict on one completion. Only `INVALID` (the checker's own failure) has no value."""
+
+    PASS = "pass"
+    FAIL = "fail"
+    TIMEOUT = "timeout"
+    NO_ANSWER = "no_answer"
+    UNPARSABLE = "unparsable"
+    UNSUPPORTED = "unsupported"
+    INVALID = "invalid"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One training or evaluation row, in the terms of the verl parquet schema.
+
+    Attributes:
+        id: Unique in a run and stable over runs, for example `reasoning_gym/chain_sum@train#17`.
+        domain: Key into `RunConfig.domains`.
+        messages: The prompt as chat messages, after the domain's template was applied.
+        ground_truth: What the verifier compares with: a string, a list of strings, or a JSON object.
+        data_source: Name of the dataset, as in the verl schema.
+        ability: Free label of the verl schema.
+        reward_style: `reward_model.style` of the verl schema.
+        difficulty: A score where larger is harder, or None where unknown.
+        extra: `extra_info` of the verl schema; JSON values only, so that it travels to worker processes.
+    """
+
+    id: str
+    domain: str
+    messages: tuple[Message, ...]
+    ground_truth: Any
+    data_source: str = ""
+    ability: str = ""
+    reward_style: str = "rule"
+    difficulty: float | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A problem with the token ids that the policy sees."""
+
+    problem: Problem
+    token_ids: Int32[np.ndarray, " T"]
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """Sampled ids and what the sampler knew about them.
+
+    Attributes:
+        token_ids: Sampled ids, the stop token included when one was sampled.
+        sampler_logprobs: Natural log-probability of each id under the full softmax at the sampling temperature.
+        finish_reason: Why sampling ended.
+        truncated_logprobs: The same under the distribution renormalised after top-p, top-k and min-p; equal to
+            `sampler_logprobs` where no cut is on.
+    """
+
+    token_ids: Int32[np.ndarray, " C"]
+    sampler_logprobs: Float32[np.ndarray, " C"]
+    finish_reason: FinishReason
+    truncated_logprobs: Float32[np.ndarray, " C"]
+
+
+@dataclass(frozen=True, slots=True)
+class PartScore:
+    """What one reward function says of one completion.
+
+    Attributes:
+        value: The unweighted score of this part.
+        status: The verdict, for parts that judge the answer; None for behavioural parts such as format.
+    """
+
+    value: float
+    status: RewardStatus | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reward:
+    """The typed outcome of scoring one completion.
+
+    Attributes:
+        status: The verdict of the answer-judging part.
+        total: Weighted and scaled sum of the parts; None exactly when `status` is invalid.
+        parts: Unweighted value of every part, by name.
+        seconds: Wall time spent in the checker.
+        reason: A short explanation for statuses other than pass and fail; may be empty.
+    """
+
+    status: RewardStatus
+    total: float | None
+    parts: Mapping[str, float]
+    seconds: float = 0.0
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """One completion of one problem, scored.
+
+    Attributes:
+        completion: The sampled ids.
+        text: The decoded completion, special tokens left out; what the rewards saw.
+        reward: Its typed outcome.
+        policy_version: Number of optimizer updates behind the weights that sampled it.
+    """
+
+    completion: Completion
+    text: str
+    reward: Reward
+    policy_version: int
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutGroup:
+    """All completions of one prompt, in sample order."""
+
+    prompt: Prompt
+    rollouts: tuple[Rollout, ...]
+
+
+class Tokenizer(Protocol):
+    """What the package needs of a tokenizer; `models/tokenizer.py` wraps the one of `transformers`."""
+
+    @property
+    def vocab_size(self) -> int:
+        """Number of ids that the tokenizer can produce, added tokens included."""
+        ...
+
+    @property
+    def pad_id(self) -> int:
+        """Id written into padding; never attended to and never trained on."""
+        ...
+
+    @property
+    def stop_ids(self) -> tuple[int, ...]:
+        """Ids that end a completion: of the tokenizer, config and generation config together, ascending."""
+        ...
+
+    def encode(self, text: str) -> list[int]:
+        """Ids of plain text, no special tokens added."""
+        ...
+
+    def encode_chat(self, messages: Sequence[Message]) -> list[int]:
+        """Ids of the conversation by the chat template, ending where the assistant's turn begins."""
+        ...
+
+    def decode(self, token_ids: Sequence[int]) -> str:
+        """Text of the ids, special tokens left out."""
+        ...
+
+
+class RewardFunction(Protocol):
+    """A pure function that scores one part; raising means the checker failed (`invalid`), not the completion."""
+
+    def __call__(self, problem: Problem, completion: str) -> PartScore | float:
+        """Score `completion`, the decoded text of the assistant's turn."""
+        ...

