@@ -1,0 +1,238 @@
+# Copyright 2026 The grpo_jax authors
+# SPDX-License-Identifier: Apache-2.0
+"""Checkpoints of a run: device arrays by Orbax, host state as JSON, written in the background, read back bit for bit.
+
+    checkpoints/
+        100/            complete: Orbax renames a folder to its bare number as the last act of a save
+        150/
+        200.orbax-...   being written, or left by a stopped process; never listed, gone after the next save
+        150.damaged/    could not be restored while an older one could; kept for whoever wants to look
+
+What a checkpoint holds is its writer's business; this file knows pytrees and JSON, no model and no optimizer.
+"""
+
+import json
+import logging
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import orbax.checkpoint as ocp
+from etils import epath
+
+from grpo_jax.checkpoint.fingerprint import fingerprints
+from grpo_jax.records import ConfigError
+
+logger = logging.getLogger(__name__)
+
+Restored = tuple[Any, dict[str, Any]]
+"""The pytree of arrays and the host's JSON object."""
+
+
+class DamagedCheckpointError(RuntimeError):
+    """A complete-looking checkpoint does not hold what was saved."""
+
+
+class CheckpointManager:
+    """Saves and restores the numbered checkpoints of one folder.
+
+    All processes of a run call the same methods in the same order; one thread a process.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str], keep: int):
+        """Open a folder, creating it if needed; what interrupted saves left is removed in the background.
+
+        Args:
+            folder: Local path, or a `gs://` address.
+            keep: Newest checkpoints to keep; an older one is deleted only when the newer is complete.
+
+        Raises:
+            ConfigError: The folder cannot be created or written.
+        """
+        self._folder = _writable_folder(folder)
+        self._manager = ocp.CheckpointManager(
+            self._folder,
+            options=ocp.CheckpointManagerOptions(max_to_keep=keep, create=True, cleanup_tmp_directories=True),
+            item_handlers={"state": ocp.StandardCheckpointHandler(), "host": ocp.JsonCheckpointHandler()},
+        )
+
+    def save(self, step: int, state: Any, host: Mapping[str, Any]) -> bool:
+        """Start a save; return as soon as the arrays are copied, so that they may be donated.
+
+        Waits first for a save still running. An error of that one surfaces here, in `wait` or in `close`.
+
+        Args:
+            step: Number of the checkpoint.
+            state: Pytree of JAX arrays.
+            host: JSON object; floats come back exactly, tuples as lists.
+
+        Returns:
+            Whether a save was started: False if this step already is, or is becoming, a checkpoint.
+
+        Raises:
+            TypeError: `host` holds something that JSON cannot.
+        """
+        self._manager.wait_until_finished()
+        if step in self._complete_steps():
+            return False
+        record = {"host": dict(host), "fingerprints": fingerprints(state)}
+        json.dumps(record)  # Here rather than in the background, where the caller could not see the mistake.
+        items = ocp.args.Composite(state=ocp.args.StandardSave(state), host=ocp.args.JsonSave(record))
+        # Without force Orbax skips, silently, a step below the newest.
+        return self._manager.save(step, args=items, force=True)
+
+    @property
+    def folder(self) -> epath.Path:
+        """Where the checkpoints are, absolute."""
+        return self._folder
+
+    def latest_step(self) -> int | None:
+        """Number of the newest complete checkpoint; one still being written does not count."""
+        return max(self._complete_steps(), default=None)
+
+    def restore(self, step: int, abstract_state: Any) -> Restored:
+        """Read one checkpoint and check every array against its fingerprint.
+
+        Args:
+            step: Number of the checkpoint.
+            abstract_state: The pytree that was saved, of `jax.ShapeDtypeStruct` with `sharding` or of arrays; the mesh
+                may differ from the one at the time of saving.
+
+        Returns:
+            The arrays, placed as asked, and the host state.
+
+        Raises:
+            ConfigError: There is no such checkpoint, or it is of another model: leaves, shapes or dtypes differ.
+            DamagedCheckpointError: Arrays or metadata are not what was saved. Files that cannot be read at all raise
+                whatever Orbax makes of them.
+        """
+        self._manager.wait_until_finished()
+        steps = self._complete_steps()
+        if step not in steps:
+            raise ConfigError(f"no checkpoint {step} in {self._folder}; there are {sorted(steps) or 'none'}")
+        wanted = jax.tree.map(_abstract, abstract_state)
+        self._check_fits(step, wanted)
+        items = ocp.args.Composite(state=ocp.args.StandardRestore(wanted), host=ocp.args.JsonRestore())
+        restored = self._manager.restore(step, args=items)
+        state, record = restored["state"], restored["host"]
+        expected, found = record["fingerprints"], fingerprints(state)
+        changed = sorted(path for path in found if found[path] != expected.get(path))
+        if changed:
+            raise DamagedCheckpointError(f"checkpoint {self._folder / str(step)}: {changed[0]} is not what was saved")
+        return state, record["host"]
+
+    def restore_newest(self, abstract_state: Any) -> tuple[int, Any, dict[str, Any]] | None:
+        """Restore the newest checkpoint that is whole, with a warning for each newer one that is not.
+
+        Those are then renamed to `STEP.damaged`, so that their steps can be saved again. When none is whole nothing is
+        renamed and the newest one's error is raised: the cause may lie outside the checkpoints.
+
+        Returns:
+            Step, arrays and host state, or None if there is no checkpoint.
+
+        Raises:
+            ConfigError: The newest readable checkpoint is of another model.
+        """
+        self._manager.wait_until_finished()
+        failures: dict[int, Exception] = {}
+        for step in sorted(self._complete_steps(), reverse=True):
+            try:
+                state, host = self.restore(step, abstract_state)
+            except ConfigError:
+                raise
+            except Exception as error:  # noqa: BLE001 (Orbax raises bare Exception for a shortened file)
+                failures[step] = error
+                continue
+            for damaged, error in failures.items():
+                self._set_aside(damaged, error, step)
+            return step, state, host
+        if failures:
+            raise failures[max(failures)]
+        return None
+
+    def delete_after(self, step: int) -> None:
+        """Delete the checkpoints after `step`, so that a run that goes back can save those steps again."""
+        self._manager.wait_until_finished()
+        for newer in sorted(found for found in self._complete_steps() if found > step):
+            logger.info("deleting checkpoint %s, which comes after step %d", self._folder / str(newer), step)
+            self._manager.delete(newer)
+
+    def wait(self) -> None:
+        """Return when no save is running; raises the error of a save that failed."""
+        self._manager.wait_until_finished()
+        self._manager.check_for_errors()
+
+    def close(self) -> None:
+        """Finish the running save and stop the background threads; the object is of no use afterwards."""
+        self.wait()
+        self._manager.close()
+
+    def _complete_steps(self) -> set[int]:
+        return {
+            int(path.name)
+            for path in self._folder.iterdir()
+            if path.name.isdigit() and ocp.utils.is_checkpoint_finalized(path)
+        }
+
+    def _check_fits(self, step: int, wanted: Any) -> None:
+        """Compare with the stored metadata first: Orbax casts dtypes silently and does not name the leaf of a shape."""
+        metadata = self._manager.item_metadata(step)["state"]
+        if metadata is None:
+            raise DamagedCheckpointError(f"checkpoint {self._folder / str(step)}: the list of arrays is missing")
+        stored = {leaf.name: leaf for leaf in jax.tree.leaves(metadata.tree)}
+        asked = {_name(path): leaf for path, leaf in jax.tree.leaves_with_path(wanted)}
+        for name in sorted(stored.keys() ^ asked.keys()):
+            where = "the checkpoint" if name in stored else "this model"
+            raise ConfigError(f"checkpoint {self._folder / str(step)}: {name} is only in {where}; {_REMEDY}")
+        for name, leaf in asked.items():
+            there, here = stored[name], leaf
+            if tuple(there.shape) != tuple(here.shape):
+                detail = f"shape {tuple(there.shape)}, but this run wants {tuple(here.shape)}"
+            elif there.dtype != here.dtype:
+                detail = f"dtype {there.dtype}, but this run wants {here.dtype}"
+            else:
+                continue
+            raise ConfigError(f"checkpoint {self._folder / str(step)}: {name} has {detail}; {_REMEDY}")
+
+    def _set_aside(self, step: int, error: Exception, used: int) -> None:
+        reason = str(error).partition("\n")[0][:200]
+        logger.warning("checkpoint %s is damaged (%s); going on from step %d", self._folder / str(step), reason, used)
+        if jax.process_index() == 0:
+            target = self._folder / f"{step}.damaged"
+            if target.exists():
+                target.rmtree()
+            (self._folder / str(step)).rename(target)
+        self._manager.reload()
+
+
+_REMEDY = "resume with the settings it was saved with, or use another exp_name"
+
+
+def _writable_folder(folder: str | os.PathLike[str]) -> epath.Path:
+    path = epath.Path(folder)
+    if "://" in os.fspath(folder):
+        return path
+    path = epath.Path(os.path.abspath(folder))  # Orbax refuses relative paths.
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"checkpoint folder {path} cannot be created: {error.strerror}; choose another output_dir"
+        ) from error
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise ConfigError(
+            f"checkpoint folder {path} cannot be written; change its permissions or choose another output_dir"
+        )
+    return path
+
+
+def _abstract(leaf: Any) -> jax.ShapeDtypeStruct:
+    if leaf.sharding is None:
+        raise ValueError(f"abstract array of shape {leaf.shape} has no sharding; restore needs to know where it goes")
+    return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=leaf.sharding)
+
+
+def _name(path: tuple[Any, ...]) -> str:
+    """Path of a leaf in the words of Orbax's metadata: `optimizer.0.mu.layers.query`."""
+    return jax.tree_util.keystr(path, simple=True, separator=".")

