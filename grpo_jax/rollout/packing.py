@@ -1,0 +1,181 @@
+# Copyright 2026 The grpo_jax authors
+# SPDX-License-Identifier: Apache-2.0
+"""From scored groups to the arrays of one optimizer update, every prompt stored once for several responses.
+
+A row is one prompt and up to R of its responses, each padded to C tokens:
+
+    [ prompt ....pad | r1 ..pad | r2 .....pad | ... ]
+
+Rows are cut into microbatches of at most `microbatch_tokens` tokens. All weights are fixed here from counts of the
+whole update (law 3): how rows are cut and how far they are padded does not change the gradient.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Array, Bool, Float32, Int32
+
+from grpo_jax.objective.aggregation import Aggregation, token_weights
+from grpo_jax.records import RolloutGroup
+from grpo_jax.sampling.buckets import bucket_of, buckets_up_to
+
+
+class TrainBatch(NamedTuple):
+    """Arrays of one update: M microbatches of B rows of R responses of C tokens, prompts of P tokens.
+
+    NumPy as `pack` returns it, JAX once it is placed on devices.
+
+    Attributes:
+        prompt_ids: Right-padded prompts.
+        prompt_lengths: Real tokens of each prompt, at least 1.
+        response_ids: Right-padded responses; rows added as padding hold `pad_id`.
+        mask: True for sampled tokens that are trained on.
+        weights: What each token's loss counts in the update's loss; 0 outside the mask.
+        advantages: Of each response.
+        temperature: At which the row's prompt was sampled.
+        sampler_logprobs: Recorded while sampling; 0 outside the mask.
+    """
+
+    prompt_ids: Int32[Array, "M B P"]
+    prompt_lengths: Int32[Array, "M B"]
+    response_ids: Int32[Array, "M B R C"]
+    mask: Bool[Array, "M B R C"]
+    weights: Float32[Array, "M B R C"]
+    advantages: Float32[Array, "M B R"]
+    temperature: Float32[Array, "M B"]
+    sampler_logprobs: Float32[Array, "M B R C"]
+
+
+@dataclass(frozen=True)
+class PackingPlan:
+    """How the rows of every update of a run are shaped.
+
+    Attributes:
+        prompt_buckets: Padded prompt lengths that occur.
+        completion_buckets: Padded completion lengths that occur.
+        microbatch_tokens: Upper bound of tokens a microbatch, padding included; one row may exceed it.
+        row_multiple: Rows a microbatch must be a multiple of this (devices that share the batch).
+        max_completion_tokens: Longest completion of any domain, for `row_sum_constant`.
+        aggregation: Resolved `objective.aggregation`.
+        pad_id: Fill of token ids.
+    """
+
+    prompt_buckets: tuple[int, ...]
+    completion_buckets: tuple[int, ...]
+    microbatch_tokens: int
+    row_multiple: int
+    max_completion_tokens: int
+    aggregation: Aggregation
+    pad_id: int
+
+
+def make_plan(
+    *,
+    max_prompt_tokens: int,
+    max_completion_tokens: int,
+    microbatch_tokens: int,
+    row_multiple: int,
+    aggregation: Aggregation,
+    pad_id: int,
+) -> PackingPlan:
+    """A plan whose buckets cover the given lengths."""
+    return PackingPlan(
+        prompt_buckets=buckets_up_to(max_prompt_tokens),
+        completion_buckets=buckets_up_to(max_completion_tokens),
+        microbatch_tokens=microbatch_tokens,
+        row_multiple=row_multiple,
+        max_completion_tokens=max_completion_tokens,
+        aggregation=aggregation,
+        pad_id=pad_id,
+    )
+
+
+def pack(
+    groups: Sequence[RolloutGroup],
+    advantages: Float32[np.ndarray, "P G"],
+    trained: Bool[np.ndarray, "P G"],
+    temperatures: Sequence[float],
+    plan: PackingPlan,
+) -> TrainBatch:
+    """Lay the groups of one update out as microbatches of equal shape.
+
+    Args:
+        groups: All of the same group size.
+        advantages: Of each completion.
+        trained: False takes a completion out of the loss and of its counts (invalid rewards).
+        temperatures: Sampling temperature of each group.
+        plan: Shapes and normaliser.
+    """
+    num_groups, group_size = advantages.shape
+    num_prompt = bucket_of(max(len(group.prompt.token_ids) for group in groups), plan.prompt_buckets)
+    longest = max(len(rollout.completion.token_ids) for group in groups for rollout in group.rollouts)
+    num_tokens = bucket_of(longest, plan.completion_buckets)
+    responses_per_row = _responses_per_row(group_size, num_prompt, num_tokens, plan)
+    rows_per_group = group_size // responses_per_row
+    num_rows = num_groups * rows_per_group
+    rows_per_microbatch, num_microbatches = _split(num_rows, num_prompt + responses_per_row * num_tokens, plan)
+    padded_rows = rows_per_microbatch * num_microbatches
+
+    prompt_ids = np.full((padded_rows, num_prompt), plan.pad_id, np.int32)
+    prompt_lengths = np.ones(padded_rows, np.int32)
+    temperature = np.ones(padded_rows, np.float32)
+    per_token = (padded_rows, responses_per_row, num_tokens)
+    response_ids = np.full(per_token, plan.pad_id, np.int32)
+    mask = np.zeros(per_token, bool)
+    sampler_logprobs = np.zeros(per_token, np.float32)
+    row_advantages = np.zeros(per_token[:2], np.float32)
+
+    for g, group in enumerate(groups):
+        ids = group.prompt.token_ids
+        for part in range(rows_per_group):
+            row = g * rows_per_group + part
+            prompt_ids[row, : len(ids)] = ids
+            prompt_lengths[row] = len(ids)
+            temperature[row] = temperatures[g] or 1.0
+        for member, rollout in enumerate(group.rollouts):
+            row, response = g * rows_per_group + member // responses_per_row, member % responses_per_row
+            completion = rollout.completion
+            length = len(completion.token_ids)
+            response_ids[row, response, :length] = completion.token_ids
+            sampler_logprobs[row, response, :length] = completion.sampler_logprobs
+            mask[row, response, :length] = trained[g, member]
+            row_advantages[row, response] = advantages[g, member]
+    sampler_logprobs[~mask] = 0.0
+
+    weights = token_weights(
+        plan.aggregation,
+        mask.reshape(-1, num_tokens),
+        max_completion_tokens=plan.max_completion_tokens,
+        # Not `num_tokens`: which buckets there are must not show in the gradient.
+        padded_tokens=longest,
+        num_rows=max(1, int(trained.sum())),
+    ).reshape(mask.shape)
+    by_row: tuple[Any, ...] = (
+        prompt_ids,
+        prompt_lengths,
+        response_ids,
+        mask,
+        weights,
+        row_advantages,
+        temperature,
+        sampler_logprobs,
+    )
+    return TrainBatch(*(values.reshape(num_microbatches, rows_per_microbatch, *values.shape[1:]) for values in by_row))
+
+
+def _responses_per_row(group_size: int, num_prompt: int, num_tokens: int, plan: PackingPlan) -> int:
+    """Largest divisor of the group size whose row fits the token budget; at least 1."""
+    divisors = [d for d in range(1, group_size + 1) if group_size % d == 0]
+    fitting = [d for d in divisors if num_prompt + d * num_tokens <= plan.microbatch_tokens]
+    return max(fitting, default=1)
+
+
+def _split(num_rows: int, row_tokens: int, plan: PackingPlan) -> tuple[int, int]:
+    """Rows a microbatch and number of microbatches, the rows spread evenly so that little is padding."""
+    multiple = plan.row_multiple
+    most = max(multiple, plan.microbatch_tokens // row_tokens // multiple * multiple)
+    num_microbatches = -(-num_rows // most)
+    even = -(-num_rows // num_microbatches)
+    return -(-even // multiple) * multiple, num_microbatches

@@ -1,0 +1,65 @@
+# Copyright 2026 The grpo_jax authors
+# SPDX-License-Identifier: Apache-2.0
+"""Completions of one text prompt, for `grpo-jax sample`."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from grpo_jax.checkpoint.pretrained import load_published
+from grpo_jax.config import RunConfig
+from grpo_jax.records import ConfigError
+from grpo_jax.rollout.session import open_session
+from grpo_jax.sampling.request import SampleRequest
+
+
+def sample_text(config: RunConfig, prompt: str, num_samples: int, temperature: float | None) -> list[dict[str, Any]]:
+    """Sample completions of one user message with the config's model and sampling settings.
+
+    Args:
+        config: `data` and `domains` are not used.
+        prompt: The user's message; the model's chat template goes around it.
+        num_samples: Completions wanted.
+        temperature: Takes the place of `sampling.temperature`; 0 is greedy.
+
+    Returns:
+        For each completion `text`, `token_ids`, `logprobs` (of the untruncated distribution) and `finish_reason`.
+
+    Raises:
+        ConfigError: The prompt and `sampling.max_completion_tokens` exceed the model's context, or the temperature is
+            negative.
+    """
+    if temperature is not None and temperature < 0:
+        raise ConfigError(f"--temperature {temperature} must be at least 0; 0 is greedy")
+    model = load_published(config.model.path)
+    token_ids = np.asarray(model.tokenizer.encode_chat([{"role": "user", "content": prompt}]), np.int32)
+    room = model.architecture.max_positions - len(token_ids)
+    if config.sampling.max_completion_tokens > room:
+        raise ConfigError(
+            f"sampling.max_completion_tokens={config.sampling.max_completion_tokens} after a prompt of "
+            f"{len(token_ids)} tokens exceeds the model's context; at most {room} fit"
+        )
+    data = dataclasses.replace(config.data, max_prompt_tokens=len(token_ids))
+    session = open_session(dataclasses.replace(config, data=data, domains={}), model)
+    request = SampleRequest(
+        token_ids=token_ids,
+        noise_id=prompt,
+        temperature=config.sampling.temperature if temperature is None else temperature,
+        max_tokens=config.sampling.max_completion_tokens,
+        top_p=config.sampling.top_p,
+        top_k=config.sampling.top_k,
+        min_p=config.sampling.min_p,
+    )
+    samples = session.engine.sample(
+        session.engine.serve(session.params), [request], num_samples, seed=config.seed, step=0
+    )
+    return [
+        {
+            "text": session.tokenizer.decode(sample.completion.token_ids.tolist()),
+            "token_ids": sample.completion.token_ids.tolist(),
+            "logprobs": sample.completion.sampler_logprobs.tolist(),
+            "finish_reason": sample.completion.finish_reason,
+        }
+        for sample in sorted(samples, key=lambda sample: sample.sample)
+    ]

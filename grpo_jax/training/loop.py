@@ -1,0 +1,278 @@
+# Copyright 2026 The grpo_jax authors
+# SPDX-License-Identifier: Apache-2.0
+"""The outer loop: draw, sample and score, learn, evaluate, write, save.
+
+Order of one step and why: the metrics line is written after the step's evaluation, and the checkpoint after the line,
+so a checkpoint never knows of a step that the log lacks; lines after the checkpoint that a run resumes from are cut off
+and written again, the same to the bit. Steps count from 1; line 0 holds the evaluation before training.
+"""
+
+import logging
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+import jax
+
+from grpo_jax.checkpoint.hf_export import export_hugging_face
+from grpo_jax.config import RunConfig
+from grpo_jax.data.loader import ProblemLoader, evaluation_prompts
+from grpo_jax.evaluation.evaluator import Evaluator
+from grpo_jax.overrides import config_as_dict
+from grpo_jax.records import ConfigError
+from grpo_jax.rewards.pool import RewardPool
+from grpo_jax.rollout.collector import RolloutCollector
+from grpo_jax.rollout.group_filter import judge
+from grpo_jax.rollout.session import open_session
+from grpo_jax.tracking.completions import truncate_completions, write_completions
+from grpo_jax.tracking.log import close_logging, set_up_logging
+from grpo_jax.tracking.metrics import MetricsWriters, open_writers, read_metrics
+from grpo_jax.tracking.progress import Progress, first_and_last_fifth
+from grpo_jax.tracking.report import write_report
+from grpo_jax.tracking.run_folder import RunFolder
+from grpo_jax.training.learner import Learner
+from grpo_jax.training.resume import open_checkpoints, restore
+from grpo_jax.training.state import TrainState
+from grpo_jax.training.step_metrics import objective_metrics, resource_metrics, reward_metrics
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """Where a run's results are.
+
+    Attributes:
+        run_folder: Everything the run wrote.
+        final_model: Hugging Face folder of the last weights; written only when the run reached its last step.
+        report: Self-contained HTML page.
+        steps: Steps done, those before a resume included.
+        finished: False where SIGTERM ended the run early; starting it again goes on.
+        first_reward_mean: Mean reward over the first fifth of the steps.
+        last_reward_mean: Over the last fifth.
+    """
+
+    run_folder: Path
+    final_model: Path
+    report: Path
+    steps: int
+    finished: bool
+    first_reward_mean: float
+    last_reward_mean: float
+
+
+def train(config: RunConfig, resume: str = "auto") -> RunResult:
+    """Train a model and write its run folder.
+
+    Args:
+        config: The run.
+        resume: "auto" goes on from the run's newest checkpoint, "never" starts again, anything else is a run's folder
+            or a checkpoint to go on from.
+
+    Raises:
+        ConfigError: Something about the run's input is wrong; nothing was lost.
+        NonFiniteError: A loss or gradient became NaN or infinite; the last checkpoint stands.
+    """
+    folder = RunFolder(config.output_dir, config.exp_name)
+    folder.create()
+    set_up_logging(folder.log)
+    try:
+        with ExitStack() as stack:
+            return _Run(config, folder, resume, stack).run()
+    finally:
+        close_logging()
+
+
+class _Run:
+    """One start of a run: what was set up, and the chapters of the loop."""
+
+    def __init__(self, config: RunConfig, folder: RunFolder, resume: str, stack: ExitStack):
+        self._config, self._folder = config, folder
+        if not config.domains:
+            raise ConfigError("domains is empty; a run needs at least one domain")
+        logger.info("loading %s", config.model.path)
+        # Workers import their checkers while the model loads.
+        self._pool = RewardPool(config.domains, config.rewards)
+        stack.callback(self._pool.close)
+        session = self._session = open_session(config)
+        logger.info("%s, %.1f M parameters", session.arch.family, session.arch.num_parameters / 1e6)
+        self._loader = ProblemLoader(config.data, config.domains, session.tokenizer, config.seed)
+        self._total_steps = self._last_step()
+        self._learner = Learner(config, session, self._total_steps)
+        self._collector = RolloutCollector(config, session.engine, self._pool, session.tokenizer)
+        self._evaluator = self._make_evaluator()
+        self._checkpoints = open_checkpoints(folder, config.checkpoint, resume)
+        stack.callback(self._checkpoints.close)
+        self._writers: MetricsWriters = open_writers(folder, config.logging)
+        stack.callback(self._writers.close)
+        self._done, self._state = self._start(resume)
+        self._pool.wait_ready()
+        folder.write_config(config_as_dict(config))
+
+    def run(self) -> RunResult:
+        """Steps from where the run stands to its end, or to SIGTERM."""
+        every = self._config.evaluation.every_steps
+        first = self._done + 1
+        with Progress(self._total_steps, first, self._config.logging.every_steps) as progress, _on_sigterm() as stop:
+            if self._done == 0 and every and self._evaluator:
+                figures = self._evaluate()
+                self._writers.write(0, figures)
+                progress.note(_evaluation_line(0, figures))
+            while self._done < self._total_steps and not stop:
+                step = self._done + 1
+                metrics = self._step(step)
+                if self._evaluator and every and (step % every == 0 or step == self._total_steps):
+                    figures = self._evaluate()
+                    metrics |= figures
+                    progress.note(_evaluation_line(step, figures))
+                self._writers.write(step, metrics)
+                progress.update(step, metrics)
+                self._done = step
+                self._save_if_due()
+            # Whether it ended or was stopped, however late the signal came.
+            self._save_if_due(leaving=True)
+            self._checkpoints.wait()
+        if stop:
+            logger.info("stopped by SIGTERM after step %d; the same command goes on from there", self._done)
+        return self._finish()
+
+    def _step(self, step: int) -> dict[str, float]:
+        """Draw, sample and score, learn; returns the step's metrics."""
+        start = time.perf_counter()
+        prompts = next(self._loader)
+        weights = self._session.engine.serve(self._state.params)
+        drawn = time.perf_counter()
+        collected = self._collector.collect(
+            weights,
+            prompts,
+            num_samples=self._config.sampling.group_size,
+            step=step,
+            policy_version=int(self._state.num_updates),
+        )
+        del weights
+        judged = judge(collected.groups, self._learner.advantage_method, self._config.rewards.on_invalid)
+        judged_at = time.perf_counter()
+        self._state, learned = self._learner.learn(self._state, collected.groups, judged, step)
+        learned_at = time.perf_counter()
+        if step % self._config.logging.completions_every_steps == 0 or step in (1, self._total_steps):
+            write_completions(self._folder, step, collected.groups, judged.advantages.tolist())
+        seconds = {
+            "draw": drawn - start,
+            "sampling": collected.sampling_seconds,
+            "reward_wait": collected.reward_wait_seconds,
+            "update": learned_at - judged_at,
+            "step": time.perf_counter() - start,
+        }
+        return {
+            **reward_metrics(collected.groups, self._config),
+            **objective_metrics(collected.groups, judged, learned),
+            **resource_metrics(seconds, collected.sampled_tokens, learned.tokens, self._pool.statistics()),
+        }
+
+    def _start(self, resume: str) -> tuple[int, TrainState]:
+        """Steps done and the state to go on with; cuts the log back to there."""
+        restored = restore(self._checkpoints, resume, self._learner.abstract_state(), config_as_dict(self._config))
+        if restored is None:
+            done, state = 0, self._learner.initial_state(self._session.params)
+        else:
+            done, state, host = restored
+            self._loader.restore(host["loader"])
+            for leaf in jax.tree.leaves(self._session.params):
+                leaf.delete()  # the starting weights, of which the reference has its own copy
+            logger.info("going on after step %d", done)
+        # What no checkpoint of this very run stands behind is of another course: all of it, where the run starts afresh
+        # or goes on from another run's checkpoint.
+        own = self._checkpoints.latest_step()
+        kept = -1 if own is None else own
+        self._writers.truncate_after(kept)
+        truncate_completions(self._folder, kept)
+        return done, state
+
+    def _save_if_due(self, leaving: bool = False) -> None:
+        """Save at every so many steps and when the loop is left; a step that is saved already is not saved again."""
+        every = self._config.checkpoint.every_steps
+        if every and self._done and (leaving or self._done % every == 0):
+            host = {"loader": self._loader.state(), "config": config_as_dict(self._config)}
+            self._checkpoints.save(self._done, self._state, host)
+
+    def _evaluate(self) -> dict[str, float]:
+        assert self._evaluator is not None
+        start = time.perf_counter()
+        weights = self._session.engine.serve(self._state.params)
+        metrics = self._evaluator.run(weights, int(self._state.num_updates))
+        return {**metrics, "time/evaluation_seconds": time.perf_counter() - start}
+
+    def _finish(self) -> RunResult:
+        finished = self._done >= self._total_steps
+        if finished:
+            session = self._session
+            export_hugging_face(
+                self._folder.final_model,
+                session.arch,
+                self._state.params,
+                session.tokenizer,
+                session.hf_config,
+                self._config.model.dtype,
+            )
+        report = write_report([self._folder.path])
+        rows = read_metrics(self._folder.metrics)
+        first, last = first_and_last_fifth(rows, "reward/mean") or (float("nan"), float("nan"))
+        return RunResult(self._folder.path, self._folder.final_model, report, self._done, finished, first, last)
+
+    def _make_evaluator(self) -> Evaluator | None:
+        config = self._config
+        if not config.evaluation.every_steps:
+            return None
+        if not config.data.eval_sources:
+            raise ConfigError(
+                f"evaluation.every_steps={config.evaluation.every_steps} but data.eval_sources is empty; "
+                "name a source or set evaluation.every_steps=0"
+            )
+        tokenizer, limit = self._session.tokenizer, config.evaluation.max_problems
+        prompts = evaluation_prompts(config.data, config.domains, tokenizer, limit)
+        return Evaluator(config, self._collector, prompts)
+
+    def _last_step(self) -> int:
+        settings = self._config.training
+        if settings.max_steps is not None:
+            return settings.max_steps
+        return max(1, round(settings.num_train_epochs * self._loader.steps_per_epoch))
+
+
+class _Stop:
+    """Whether a stop was asked for."""
+
+    def __init__(self) -> None:
+        self.asked = False
+
+    def __bool__(self) -> bool:
+        return self.asked
+
+
+@contextmanager
+def _on_sigterm() -> Iterator[_Stop]:
+    """Turn SIGTERM into a flag that the loop reads between steps. Off the main thread signals are left alone."""
+    stop = _Stop()
+
+    def handle(_number: int, _frame: FrameType | None) -> None:
+        stop.asked = True
+
+    try:
+        before = signal.signal(signal.SIGTERM, handle)
+    except ValueError:
+        # Python allows handlers on the main thread alone; a notebook's worker thread trains without one.
+        yield stop
+        return
+    try:
+        yield stop
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _evaluation_line(step: int, figures: dict[str, float]) -> str:
+    shown = [f"{name.split('/')[1]} {value:.3f}" for name, value in figures.items() if name.endswith("/pass@1")]
+    return f"evaluation after step {step}: pass@1 {', '.join(shown)}"

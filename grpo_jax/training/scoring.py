@@ -1,0 +1,46 @@
+# Copyright 2026 The grpo_jax authors
+# SPDX-License-Identifier: Apache-2.0
+"""Log-probabilities of a batch's responses: the one forward that reference, old policy and update share."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float32
+
+from grpo_jax.models.transformer import Params, Transformer
+from grpo_jax.objective.logprobs import token_logprobs
+from grpo_jax.rollout.packing import TrainBatch
+
+
+def response_logprobs(
+    graph: nnx.GraphDef, params: Params, rows: TrainBatch, *, dtype: Any, remat: bool
+) -> tuple[Float32[Array, "B R C"], Float32[Array, "B R C"]]:
+    """Log-probabilities and entropies of one microbatch's response tokens at their sampling temperature.
+
+    Args:
+        graph: Static half of the `Transformer`.
+        params: Its weights, cast to `dtype` for the computation.
+        rows: One microbatch: the arrays of `TrainBatch` without their first dim.
+        dtype: Compute dtype; logits and log-probabilities are float32 always.
+        remat: Recompute each layer in the backward pass.
+    """
+    model: Transformer = nnx.merge(graph, jax.tree.map(lambda leaf: leaf.astype(dtype), params))
+    hidden = model.shared_prompt_hidden_states(rows.prompt_ids, rows.prompt_lengths, rows.response_ids, remat=remat)
+    num_rows, num_responses, num_tokens, width = hidden.shape
+    flat = (num_rows, num_responses * num_tokens)
+    logprobs, entropies = token_logprobs(
+        hidden.reshape(*flat, width), model.head_table, rows.response_ids.reshape(flat), rows.temperature
+    )
+    return logprobs.reshape(rows.response_ids.shape), entropies.reshape(rows.response_ids.shape)
+
+
+def score(graph: nnx.GraphDef, params: Params, batch: TrainBatch, *, dtype: Any) -> Float32[Array, "M B R C"]:
+    """Log-probabilities of a whole batch, microbatch by microbatch, without gradient."""
+    params = jax.tree.map(lambda leaf: leaf.astype(dtype), params)
+
+    def one(rows: TrainBatch) -> Float32[Array, "B R C"]:
+        return response_logprobs(graph, params, rows, dtype=dtype, remat=False)[0]
+
+    return jax.lax.map(one, jax.tree.map(jnp.asarray, batch))

@@ -1,0 +1,110 @@
+# Copyright 2026 The grpo_jax authors
+# SPDX-License-Identifier: Apache-2.0
+"""The metrics of one step by their names in the log, computed on the host in float64."""
+
+import resource
+from collections.abc import Mapping, Sequence
+
+import jax
+import numpy as np
+from numpy.typing import ArrayLike
+
+from grpo_jax.config import RunConfig
+from grpo_jax.records import RewardStatus, Rollout, RolloutGroup
+from grpo_jax.rollout.group_filter import Judged
+from grpo_jax.training.learner import Learned
+
+
+def reward_metrics(groups: Sequence[RolloutGroup], config: RunConfig) -> dict[str, float]:
+    """Rewards, statuses, lengths and mix by domain.
+
+    Means of rewards and parts are over completions that have one; statuses are fractions of all completions.
+    """
+    metrics: dict[str, float] = {}
+    everything = [rollout for group in groups for rollout in group.rollouts]
+    metrics["reward/mean"] = _mean(_totals(everything))
+    metrics["length/mean"] = _mean([len(r.completion.token_ids) for r in everything])
+    share = sum(domain.weight for domain in config.domains.values())
+    for name, domain in config.domains.items():
+        own = [group for group in groups if group.prompt.problem.domain == name]
+        metrics[f"domain_mix_count/{name}"] = len(own)
+        metrics[f"domain_mix_actual/{name}"] = len(own) / len(groups)
+        balanced = config.data.mixing == "balanced"
+        metrics[f"domain_mix_target/{name}"] = 1 / len(config.domains) if balanced else domain.weight / share
+        rollouts = [rollout for group in own for rollout in group.rollouts]
+        if not rollouts:
+            continue
+        if totals := _totals(rollouts):
+            metrics[f"reward/{name}/mean"] = _mean(totals)
+            scored = [rollout.reward for rollout in rollouts if rollout.reward.total is not None]
+            for part in domain.rewards:
+                metrics[f"reward/{name}/{part}"] = _mean([reward.parts[part] for reward in scored])
+        for status in RewardStatus:
+            metrics[f"reward_status/{name}/{status}"] = _mean([r.reward.status == status for r in rollouts])
+        metrics[f"length/{name}/mean"] = _mean([len(r.completion.token_ids) for r in rollouts])
+        metrics[f"length/{name}/truncated"] = _mean([r.completion.finish_reason == "length" for r in rollouts])
+    return metrics
+
+
+def objective_metrics(groups: Sequence[RolloutGroup], judged: Judged, learned: Learned) -> dict[str, float]:
+    """Loss, gradient, KL, clipping and sampler mismatch; token means are over all trained tokens of the step."""
+    lengths = np.array([[len(r.completion.token_ids) for r in group.rollouts] for group in groups])
+    tokens = np.where(judged.trained, lengths, 0)
+    sums = learned.statistics
+
+    def token_mean(values: ArrayLike, rows: np.ndarray | slice = slice(None)) -> float:
+        return float(np.asarray(values, np.float64)[rows].sum() / max(tokens[rows].sum(), 1))
+
+    metrics = {
+        "objective/loss": _mean(learned.losses),
+        "objective/grad_norm": _mean(learned.grad_norms),
+        "objective/learning_rate": learned.learning_rate,
+        "objective/entropy": token_mean(sums.entropy),
+        "objective/clip_fraction_low": token_mean(sums.clipped_low),
+        "objective/clip_fraction_high": token_mean(sums.clipped_high),
+        "objective/ratio_max": float(sums.ratio_max.max()),
+        "objective/zero_variance_groups": _mean(judged.zero_variance),
+        "objective/advantage_abs_mean": float(np.abs(judged.advantages).mean()),
+        "kl/mean": token_mean(sums.kl),
+        "mismatch/logprob_abs_mean": token_mean(sums.mismatch),
+        "mismatch/logprob_abs_max": float(sums.mismatch_max.max()),
+        "mismatch/kl": token_mean(sums.mismatch_kl),
+    }
+    domains = np.array([group.prompt.problem.domain for group in groups])
+    for name in dict.fromkeys(domains.tolist()):
+        metrics[f"kl/{name}"] = token_mean(sums.kl, domains == name)
+    return metrics
+
+
+def resource_metrics(
+    seconds: Mapping[str, float], sampled_tokens: int, learned_tokens: int, pool: Mapping[str, float]
+) -> dict[str, float]:
+    """Wall time by phase, throughput, memory and the state of the reward workers.
+
+    Args:
+        seconds: Wall time of each phase of the step; must hold `sampling` and `update`.
+        sampled_tokens: Completion tokens sampled.
+        learned_tokens: Prompt and completion tokens learned from.
+        pool: `RewardPool.statistics`.
+    """
+    metrics = {f"time/{phase}_seconds": value for phase, value in seconds.items()}
+    metrics["throughput/sampled_tokens_per_second"] = sampled_tokens / seconds["sampling"]
+    metrics["throughput/update_tokens_per_second"] = learned_tokens / seconds["update"]
+    metrics["memory/peak_bytes"] = _peak_bytes()
+    return metrics | {f"reward_workers/{name}": value for name, value in pool.items()}
+
+
+def _peak_bytes() -> float:
+    """Largest device memory in use on any local device; where devices do not say (CPU), of this process."""
+    statistics = [device.memory_stats() for device in jax.local_devices()]
+    peaks = [found["peak_bytes_in_use"] for found in statistics if found and "peak_bytes_in_use" in found]
+    return float(max(peaks, default=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024))
+
+
+def _totals(rollouts: Sequence[Rollout]) -> list[float]:
+    """Rewards of the completions that have one."""
+    return [rollout.reward.total for rollout in rollouts if rollout.reward.total is not None]
+
+
+def _mean(values: Sequence[float] | np.ndarray) -> float:
+    return float(np.mean(np.asarray(values, np.float64)))

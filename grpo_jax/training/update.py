@@ -1,0 +1,154 @@
+# Copyright 2026 The grpo_jax authors
+# SPDX-License-Identifier: Apache-2.0
+"""One optimizer update as one compiled program: scan over microbatches, clip, step, all buffers donated."""
+
+from typing import Any, NamedTuple, cast
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import nnx
+from jaxtyping import Array, Float32
+
+from grpo_jax.models.transformer import Params
+from grpo_jax.objective.kl import token_kl
+from grpo_jax.objective.policy_loss import clipped_token_loss
+from grpo_jax.objective.presets import ResolvedObjective
+from grpo_jax.rollout.packing import TrainBatch
+from grpo_jax.training.optimizer import gradient_norm
+from grpo_jax.training.scoring import response_logprobs
+from grpo_jax.training.state import TrainState
+
+
+class ResponseStatistics(NamedTuple):
+    """Sums over the trained tokens of each response, for metrics; the host divides by its own counts.
+
+    Attributes:
+        kl: Of the chosen estimator; 0 where no reference is used.
+        entropy: Nats.
+        clipped_low: Tokens clipped below.
+        clipped_high: Tokens clipped above.
+        mismatch: |old - sampler| log-probabilities: how far trainer and sampler are apart on the same weights.
+        mismatch_kl: sampler - old log-probabilities: estimates KL(sampler || old policy).
+        ratio_max: Largest probability ratio.
+        mismatch_max: Largest |old - sampler|.
+    """
+
+    kl: Float32[Array, "B R"]
+    entropy: Float32[Array, "B R"]
+    clipped_low: Float32[Array, "B R"]
+    clipped_high: Float32[Array, "B R"]
+    mismatch: Float32[Array, "B R"]
+    mismatch_kl: Float32[Array, "B R"]
+    ratio_max: Float32[Array, "B R"]
+    mismatch_max: Float32[Array, "B R"]
+
+
+class UpdateOutput(NamedTuple):
+    """Loss and gradient norm of the update, and statistics of its responses, [M, B, R]."""
+
+    loss: Float32[Array, ""]
+    grad_norm: Float32[Array, ""]
+    responses: ResponseStatistics
+
+
+def microbatch_loss(
+    params: Params,
+    graph: nnx.GraphDef,
+    rows: TrainBatch,
+    old_logprobs: Float32[Array, "B R C"] | None,
+    reference_logprobs: Float32[Array, "B R C"] | None,
+    *,
+    objective: ResolvedObjective,
+    dtype: Any,
+    remat: bool,
+) -> tuple[Float32[Array, ""], ResponseStatistics]:
+    """This microbatch's part of the update's loss: its tokens' losses times their fixed weights, summed."""
+    logprobs, entropies = response_logprobs(graph, params, rows, dtype=dtype, remat=remat)
+    # One update on fresh rollouts: the policy before the update is the policy itself.
+    old = jax.lax.stop_gradient(logprobs) if old_logprobs is None else old_logprobs
+    tokens = clipped_token_loss(logprobs, old, rows.advantages[..., None], objective.clip_low, objective.clip_high)
+    loss, kl = tokens.loss, jnp.zeros_like(logprobs)
+    if reference_logprobs is not None:
+        kl = token_kl(logprobs, reference_logprobs, objective.kl_estimator)
+        loss = loss + objective.kl_coefficient * kl
+    mismatch = jnp.abs(old - rows.sampler_logprobs)
+
+    def total(values: Array) -> Float32[Array, "B R"]:
+        return jnp.where(rows.mask, values, 0).sum(axis=-1).astype(jnp.float32)
+
+    def largest(values: Array) -> Float32[Array, "B R"]:
+        return jnp.where(rows.mask, values, 0).max(axis=-1)
+
+    statistics = ResponseStatistics(
+        kl=total(kl),
+        entropy=total(entropies),
+        clipped_low=total(tokens.clipped_low),
+        clipped_high=total(tokens.clipped_high),
+        mismatch=total(mismatch),
+        mismatch_kl=total(rows.sampler_logprobs - old),
+        ratio_max=largest(tokens.ratio),
+        mismatch_max=largest(mismatch),
+    )
+    # `where`, not a product alone: a padded token's loss may be huge, and 0 * inf is NaN.
+    return jnp.where(rows.mask, loss * rows.weights, 0.0).sum(), jax.lax.stop_gradient(statistics)
+
+
+def accumulate_gradient(
+    graph: nnx.GraphDef,
+    params: Params,
+    batch: TrainBatch,
+    old_logprobs: Float32[Array, "M B R C"] | None,
+    reference_logprobs: Float32[Array, "M B R C"] | None,
+    *,
+    objective: ResolvedObjective,
+    dtype: Any,
+    remat: bool,
+) -> tuple[Float32[Array, ""], Params, ResponseStatistics]:
+    """Loss, float32 gradient and statistics of the whole update, one microbatch's activations at a time."""
+
+    def one(carry: tuple[Array, Params], inputs: Any) -> tuple[tuple[Array, Params], ResponseStatistics]:
+        loss, gradient = carry
+        rows, old, reference = inputs
+        (part, statistics), part_gradient = jax.value_and_grad(microbatch_loss, has_aux=True)(
+            params, graph, rows, old, reference, objective=objective, dtype=dtype, remat=remat
+        )
+        return (loss + part, jax.tree.map(jnp.add, gradient, part_gradient)), statistics
+
+    zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, jnp.float32), params)
+    (loss, gradient), statistics = jax.lax.scan(one, (jnp.float32(0), zeros), (batch, old_logprobs, reference_logprobs))
+    return loss, gradient, statistics
+
+
+def update(
+    graph: nnx.GraphDef,
+    optimizer: optax.GradientTransformation,
+    state: TrainState,
+    batch: TrainBatch,
+    old_logprobs: Float32[Array, "M B R C"] | None,
+    reference_logprobs: Float32[Array, "M B R C"] | None,
+    *,
+    objective: ResolvedObjective,
+    dtype: Any,
+    remat: bool,
+) -> tuple[TrainState, UpdateOutput]:
+    """One optimizer update on float32 master weights.
+
+    A non-finite loss or gradient shows in `loss` and `grad_norm`; the caller stops the run on it.
+    """
+    loss, gradient, statistics = accumulate_gradient(
+        graph,
+        state.params,
+        batch,
+        old_logprobs,
+        reference_logprobs,
+        objective=objective,
+        dtype=dtype,
+        remat=remat,
+    )
+    changes, optimizer_state = optimizer.update(gradient, state.optimizer, state.params)
+    params = cast(Params, optax.apply_updates(state.params, changes))
+    return (
+        TrainState(params, optimizer_state, state.num_updates + 1),
+        UpdateOutput(loss, gradient_norm(gradient), statistics),
+    )

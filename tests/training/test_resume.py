@@ -1,0 +1,142 @@
+# Copyright 2026 The grpo_jax authors
+# SPDX-License-Identifier: Apache-2.0
+"""Which checkpoint a run goes on from, what that deletes, and which changes it refuses."""
+
+import logging
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+from grpo_jax.config import CheckpointConfig, ParallelConfig
+from grpo_jax.parallel.mesh import make_mesh
+from grpo_jax.parallel.rules import replicated
+from grpo_jax.records import ConfigError
+from grpo_jax.tracking.run_folder import RunFolder
+from grpo_jax.training.resume import check_unchanged, open_checkpoints, restore
+from grpo_jax.training.state import TrainState
+
+CONFIG = {
+    "seed": 0,
+    "model": {"path": "m", "dtype": "float32"},
+    "data": {"train_sources": ["a"], "prompts_per_step": 4, "mixing": "weighted"},
+    "domains": {"plain": {"weight": 1.0, "rewards": {"math": 1.0}}},
+    "training": {"learning_rate": 1e-3},
+}
+
+
+def changed(name, value):
+    """CONFIG with one dotted field changed."""
+
+    def edit(tree, keys):
+        return {**tree, keys[0]: edit(tree[keys[0]], keys[1:]) if keys[1:] else value}
+
+    return edit(CONFIG, name.split("."))
+
+
+def state_of(step):
+    placement = replicated(make_mesh(ParallelConfig(), jax.devices()[:1]))
+    return jax.device_put(TrainState({"w": jnp.full(3, float(step))}, (), jnp.int32(step)), placement)
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A run with checkpoints 2, 4 and 6, and the manager that a new start opened."""
+    folder = RunFolder(tmp_path, "run")
+    folder.create()
+    manager = open_checkpoints(folder, CheckpointConfig(keep=5), "auto")
+    for step in (2, 4, 6):
+        manager.save(step, state_of(step), {"config": CONFIG, "loader": step})
+    manager.wait()
+    yield folder, manager
+    manager.close()
+
+
+def go_on(manager, resume, config=CONFIG):
+    return restore(manager, resume, state_of(0), config)
+
+
+def steps_of(folder):
+    return sorted(int(path.name) for path in folder.checkpoints.iterdir() if path.name.isdecimal())
+
+
+def test_auto_takes_the_newest(run):
+    step, state, host = go_on(run[1], "auto")
+    assert (step, int(state.num_updates), host["loader"]) == (6, 6, 6)
+    assert steps_of(run[0]) == [2, 4, 6]
+
+
+def test_never_starts_afresh_without_the_earlier_checkpoints(run):
+    folder, manager = run
+    assert go_on(manager, "never") is None
+    again = open_checkpoints(folder, CheckpointConfig(), "never")
+    assert again.latest_step() is None
+    again.close()
+
+
+def test_going_back_deletes_the_checkpoints_of_the_course_not_taken(run):
+    folder, manager = run
+    step, state, _ = go_on(manager, str(folder.checkpoints / "2"))
+    assert (step, int(state.num_updates)) == (2, 2)
+    assert steps_of(folder) == [2]
+    assert manager.save(4, state_of(40), {"config": CONFIG, "loader": 4})
+    manager.wait()
+    assert int(go_on(manager, "auto")[1].num_updates) == 40
+
+
+def test_a_new_run_goes_on_from_another_runs_newest_and_leaves_it_alone(run, tmp_path):
+    folder, _ = run
+    other = RunFolder(tmp_path, "other")
+    other.create()
+    manager = open_checkpoints(other, CheckpointConfig(keep=1), "auto")
+    assert go_on(manager, str(folder.path))[0] == 6
+    assert go_on(manager, str(folder.checkpoints / "4"))[0] == 4
+    assert steps_of(folder) == [2, 4, 6]
+    manager.close()
+
+
+def test_a_run_with_checkpoints_of_its_own_does_not_go_on_from_another(run, tmp_path):
+    folder, manager = run
+    other = RunFolder(tmp_path, "other")
+    other.create()
+    theirs = open_checkpoints(other, CheckpointConfig(), "auto")
+    theirs.save(9, state_of(9), {"config": CONFIG, "loader": 9})
+    theirs.close()
+    with pytest.raises(ConfigError, match=r"--resume .*other is of another run.*choose another exp_name"):
+        go_on(manager, str(other.path))
+    assert steps_of(folder) == [2, 4, 6]
+
+
+def test_a_path_without_a_checkpoint_is_named(run, tmp_path):
+    with pytest.raises(ConfigError, match="nowhere is neither a checkpoint nor a run's folder"):
+        go_on(run[1], str(tmp_path / "nowhere"))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("seed", 1),
+        ("model.path", "other"),
+        ("data.train_sources", ["a", "b"]),
+        ("data.prompts_per_step", 8),
+        ("data.mixing", "balanced"),
+        ("domains.plain.weight", 2.0),
+        ("domains.plain.rewards.math", 0.5),
+    ],
+)
+@pytest.mark.parametrize("resume", ["auto", "folder"])
+def test_what_decides_data_and_randomness_cannot_change(name, value, resume, run):
+    folder, manager = run
+    with pytest.raises(ConfigError, match=rf"{name} was .* cannot change on resume.*--resume never"):
+        go_on(manager, str(folder.checkpoints / "2") if resume == "folder" else "auto", changed(name, value))
+    assert steps_of(folder) == [2, 4, 6]
+
+
+def test_other_changes_are_allowed_and_listed(caplog):
+    with caplog.at_level(logging.INFO, logger="grpo_jax"):
+        check_unchanged(CONFIG, changed("training.learning_rate", 1e-4))
+    assert "training.learning_rate changed from 0.001 to 0.0001" in caplog.text
+
+
+def test_a_tuple_and_the_list_that_json_made_of_it_are_the_same():
+    check_unchanged(CONFIG, changed("data.train_sources", ("a",)))

@@ -1,0 +1,142 @@
+# Copyright 2026 The grpo_jax authors
+# SPDX-License-Identifier: Apache-2.0
+"""The log's names and what stands under them, by hand."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from grpo_jax.config import DataConfig, Domain, RunConfig
+from grpo_jax.records import RewardStatus
+from grpo_jax.rollout.group_filter import Judged
+from grpo_jax.training.learner import Learned
+from grpo_jax.training.step_metrics import objective_metrics, resource_metrics, reward_metrics
+from grpo_jax.training.update import ResponseStatistics
+from tests.fakes.byte_tokenizer import STOP_ID
+from tests.fakes.groups import make_group
+
+REWARDS = {"judge": 1.0}
+CONFIG = RunConfig(domains={"plain": Domain(weight=3.0, rewards=REWARDS), "strange": Domain(rewards=REWARDS)})
+
+GROUPS = [
+    make_group([1], [[2, STOP_ID], [3, 4, 5]], [1.0, 0.0]),
+    make_group([1], [[2, 3, 4, STOP_ID], [5]], [0.5, None]),
+    make_group([1, 2], [[6, 7], [8, 9]], [2.0, 1.0], domain="strange"),
+]
+TRAINED = np.array([[True, True], [False, False], [True, True]])
+JUDGED = Judged(
+    np.array([[1, -1], [0, 0], [0.5, -0.5]], np.float32), TRAINED, zero_variance=np.array([False, False, True])
+)
+
+
+def statistics(**changed):
+    zeros = dict.fromkeys(ResponseStatistics._fields, np.zeros((3, 2), np.float32))
+    return ResponseStatistics(**{**zeros, **{name: np.asarray(value) for name, value in changed.items()}})
+
+
+LEARNED = Learned(
+    losses=(0.25, 0.75),
+    grad_norms=(1.0, 2.0),
+    learning_rate=1e-4,
+    statistics=statistics(
+        kl=[[0.2, 0.3], [0, 0], [0.4, 0]],
+        entropy=[[2, 3], [0, 0], [4, 0]],
+        clipped_low=[[1, 0], [0, 0], [0, 0]],
+        clipped_high=[[0, 2], [0, 0], [1, 0]],
+        mismatch=[[0.1, 0.1], [0, 0], [0.07, 0]],
+        mismatch_kl=[[-0.1, 0.1], [0, 0], [0.09, 0]],
+        ratio_max=[[1.5, 0], [0, 0], [1.25, 1]],
+        mismatch_max=[[0.1, 0], [0, 0], [0.05, 0]],
+    ),
+    tokens=17,
+)
+
+
+def test_rewards_statuses_lengths_and_mix_by_hand():
+    found = reward_metrics(GROUPS, CONFIG)
+    expected = {
+        "reward/mean": (1 + 0 + 0.5 + 2 + 1) / 5,
+        "reward/plain/mean": 0.5,
+        "reward/plain/judge": 0.5,
+        "reward/strange/mean": 1.5,
+        "reward_status/plain/pass": 2 / 4,
+        "reward_status/plain/fail": 1 / 4,
+        "reward_status/plain/invalid": 1 / 4,
+        "reward_status/plain/timeout": 0.0,
+        "reward_status/strange/pass": 1.0,
+        "length/mean": 14 / 6,
+        "length/plain/mean": 10 / 4,
+        "length/plain/truncated": 2 / 4,
+        "length/strange/truncated": 1.0,
+        "domain_mix_count/plain": 2,
+        "domain_mix_actual/plain": 2 / 3,
+        "domain_mix_target/plain": 0.75,
+        "domain_mix_target/strange": 0.25,
+    }
+    assert {name: found[name] for name in expected} == pytest.approx(expected)
+    assert {f"reward_status/plain/{status}" for status in RewardStatus} <= found.keys()
+
+
+def test_balanced_mixing_has_equal_targets():
+    found = reward_metrics(GROUPS, replace(CONFIG, data=DataConfig(mixing="balanced")))
+    assert found["domain_mix_target/plain"] == found["domain_mix_target/strange"] == 0.5
+
+
+def test_a_domain_without_prompts_this_step_has_counts_alone():
+    found = reward_metrics(GROUPS[:2], CONFIG)
+    assert {name for name in found if "strange" in name} == {
+        "domain_mix_count/strange",
+        "domain_mix_actual/strange",
+        "domain_mix_target/strange",
+    }
+    assert found["domain_mix_count/strange"] == 0
+
+
+def test_a_domain_whose_checkers_all_failed_has_statuses_but_no_mean():
+    groups = [*GROUPS[:1], make_group([1], [[2], [3]], [None, None], domain="strange")]
+    found = reward_metrics(groups, CONFIG)
+    assert found["reward_status/strange/invalid"] == 1.0
+    assert "reward/strange/mean" not in found
+
+
+def test_token_means_are_over_trained_tokens_by_hand():
+    found = objective_metrics(GROUPS, JUDGED, LEARNED)
+    # 2 + 3 tokens of the first group and 2 + 2 of the last; the second is not trained on.
+    expected = {
+        "objective/loss": 0.5,
+        "objective/grad_norm": 1.5,
+        "objective/learning_rate": 1e-4,
+        "objective/entropy": 9 / 9,
+        "objective/clip_fraction_low": 1 / 9,
+        "objective/clip_fraction_high": 3 / 9,
+        "objective/ratio_max": 1.5,
+        "objective/zero_variance_groups": 1 / 3,
+        "objective/advantage_abs_mean": 3 / 6,
+        "kl/mean": 0.9 / 9,
+        "kl/plain": 0.5 / 5,
+        "kl/strange": 0.4 / 4,
+        "mismatch/logprob_abs_mean": 0.27 / 9,
+        "mismatch/logprob_abs_max": 0.1,
+        "mismatch/kl": 0.09 / 9,
+    }
+    assert found == pytest.approx(expected)
+
+
+def test_a_step_without_trained_tokens_has_finite_metrics():
+    judged = Judged(np.zeros((3, 2), np.float32), np.zeros((3, 2), bool), np.zeros(3, bool))
+    found = objective_metrics(GROUPS, judged, replace(LEARNED, statistics=statistics()))
+    assert np.isfinite(list(found.values())).all()
+
+
+def test_resources_by_hand():
+    found = resource_metrics({"sampling": 2.0, "update": 4.0, "draw": 0.5}, 100, 600, {"timeouts": 3.0})
+    assert found.pop("memory/peak_bytes") > 1e6
+    assert found == {
+        "time/sampling_seconds": 2.0,
+        "time/update_seconds": 4.0,
+        "time/draw_seconds": 0.5,
+        "throughput/sampled_tokens_per_second": 50.0,
+        "throughput/update_tokens_per_second": 150.0,
+        "reward_workers/timeouts": 3.0,
+    }
