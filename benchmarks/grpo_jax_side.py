@@ -45,7 +45,6 @@ from grpo_jax.models.transformer import Transformer, abstract_params
 from grpo_jax.records import Problem, Prompt
 from grpo_jax.rewards.pool import RewardPool
 from grpo_jax.rollout.collector import RolloutCollector
-from grpo_jax.rollout.group_filter import judge
 from grpo_jax.rollout.session import Session, open_session
 from grpo_jax.training.learner import Learner
 from grpo_jax.training.state import TrainState
@@ -149,13 +148,12 @@ def _step(
     expected = len(prompts) * config.sampling.group_size * config.sampling.max_completion_tokens
     if collected.sampled_tokens != expected:
         raise RuntimeError(f"{collected.sampled_tokens} tokens sampled instead of {expected}")
-    judged = judge(collected.groups, learner.advantage_method, config.rewards.on_invalid)
-    judged_at = time.perf_counter()
-    state, _ = learner.learn(state, collected.groups, judged, step)
+    sampled = time.perf_counter()
+    state, _ = learner.learn(state, collected.groups, step)
     jax.block_until_ready(state)
     end = time.perf_counter()
     sampling = served - start + collected.sampling_seconds
-    return state, StepSeconds(sampling, end - judged_at, end - start)
+    return state, StepSeconds(sampling, end - sampled, end - start)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,26 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from grpo_jax.records import ConfigError
+from grpo_jax.curriculum_config import (
+    AdaptiveConfig,
+    BucketSpan,
+    DifficultyConfig,
+    DifficultyRule,
+    check_curriculum,
+    check_rule,
+    check_schedule,
+)
+from grpo_jax.records import ConfigError, Prompt
+
+
+@dataclass(frozen=True)
+class LoraConfig:
+    """Low-rank adapters trained in place of all weights (https://arxiv.org/abs/2106.09685)."""
+
+    rank: int = 16
+    """Rows of each pair of factors."""
+    alpha: float = 32.0
+    """The product of the factors is scaled by alpha / rank."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +41,10 @@ class ModelConfig:
     """Compute dtype of forward and backward passes; master weights, logprobs and reductions are float32 always."""
     remat: Literal["none", "block"] = "block"
     """`block` keeps only each layer's input for the backward pass and recomputes the rest; `none` keeps everything."""
+    lora: LoraConfig | None = None
+    """Train adapters alone; None trains all weights."""
+    reasoning_vocab_size: int = 0
+    """While a completion reasons, only ids below this are sampled; 0 is off."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +64,20 @@ class DataConfig:
     """Longest prompt, chat template included."""
     overlong_prompts: Literal["drop", "error"] = "drop"
     """`drop` leaves longer prompts out and counts them by domain in the log; `error` stops at the first."""
-    mixing: Literal["weighted", "balanced"] = "weighted"
-    """`weighted` follows `Domain.weight`, exactly over time; `balanced` gives every domain equal counts over time."""
+    mixing: Literal["weighted", "balanced", "proportional", "sequential", "concat", "annealed"] = "weighted"
+    """`weighted` follows `Domain.weight`, exactly over time; `balanced` gives every domain equal counts over time;
+    `proportional` goes by dataset sizes; `sequential` draws one domain after another, in their order; `concat` shuffles
+    all problems as one dataset; `annealed` moves from `Domain.weight` to `anneal_to`."""
+    strict: bool = False
+    """`balanced` only where every batch can hold equal counts."""
+    sequential_spans: Literal["equal", "weighted"] = "equal"
+    """Whether `sequential` gives domains equal spans of the run or spans by `Domain.weight`."""
+    anneal_to: Mapping[str, float] = field(default_factory=dict)
+    """Domain -> weight that `annealed` arrives at, all domains named; 0 fades one out."""
+    anneal_from: float = 0.0
+    """Progress (steps done / steps in all) at which `annealed` begins to move."""
+    anneal_until: float = 1.0
+    """Progress at which it has arrived."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +85,7 @@ class Domain:
     """All that differs by domain; None falls back to the run-wide section."""
 
     weight: float = 1.0
-    """Share of this domain among the prompts, relative to the other weights."""
+    """Share of this domain among the prompts, relative to the other weights. 0 only where `annealed` fades it in."""
     system_prompt: str | None = None
     """System message put before prompts that bring none."""
     prompt_template: str = "{prompt}"
@@ -63,6 +98,32 @@ class Domain:
     """Token limit of completions; default `sampling.max_completion_tokens`."""
     temperature: float | None = None
     """Sampling temperature; default `sampling.temperature`."""
+    difficulty: DifficultyRule | None = None
+    """How problems get the score that sorts them into buckets; None draws them without."""
+    schedule: tuple[BucketSpan, ...] | None = None
+    """Bucket weights by progress; default `curriculum.difficulty.schedule`."""
+    clip_low: float | None = None
+    """Default `objective.clip_low`."""
+    clip_high: float | None = None
+    """Default `objective.clip_high`."""
+    kl_coefficient: float | None = None
+    """Default `objective.kl_coefficient`."""
+    kl_estimator: Literal["k1", "k2", "k3", "k3_corrected", "k3_k2"] | None = None
+    """Default `objective.kl_estimator`."""
+    entropy_coefficient: float | None = None
+    """Default `objective.entropy_coefficient`."""
+    advantage_scale: float = 1.0
+    """Factor on the advantages of this domain's completions."""
+    loss_weight: float = 1.0
+    """Factor on the whole loss of this domain's completions."""
+
+
+@dataclass(frozen=True)
+class CurriculumConfig:
+    """What changes over the run: which problems are drawn."""
+
+    difficulty: DifficultyConfig = DifficultyConfig()
+    adaptive: AdaptiveConfig = AdaptiveConfig()
 
 
 @dataclass(frozen=True)
@@ -103,24 +164,80 @@ class RewardsConfig:
 
 @dataclass(frozen=True)
 class ObjectiveConfig:
-    """The loss. `name` sets the parts left at None; each part can be set alone."""
+    """The loss. `name` sets the parts left at None (`objective/presets.py` lists them); each part can be set alone."""
 
-    name: Literal["grpo", "dr_grpo"] = "grpo"
+    name: Literal["grpo", "dr_grpo", "dapo", "gspo", "gspo_token", "cispo", "rloo", "reinforce_plus_plus"] = "grpo"
     """`grpo`: group-standardised advantages, mean over rows of token means, as in TRL.
     `dr_grpo`: mean-centred advantages, token sums over rows x the longest completion allowed
-    (https://arxiv.org/abs/2503.20783)."""
-    clip_low: float = 0.2
+    (https://arxiv.org/abs/2503.20783). `dapo`: https://arxiv.org/abs/2503.14476. `gspo`, `gspo_token`:
+    https://arxiv.org/abs/2507.18071. `cispo`: https://arxiv.org/abs/2506.13585. `rloo`:
+    https://arxiv.org/abs/2402.14740. `reinforce_plus_plus`: https://arxiv.org/abs/2501.03262."""
+    policy_loss: Literal["clip", "cispo"] | None = None
+    """How ratio and advantage become a token's loss; see `objective/policy_loss.py`."""
+    ratio: Literal["token", "sequence", "sequence_token"] | None = None
+    """Over what the probability ratio is taken; see `objective/policy_loss.py`."""
+    clip_low: float | None = None
     """Probability ratios below 1 - clip_low stop pushing further down."""
-    clip_high: float = 0.2
+    clip_high: float | None = None
     """Probability ratios above 1 + clip_high stop pushing further up."""
+    dual_clip: float | None = None
+    """Bound of the ratio where the advantage is negative, above 1 + clip_high; None is off."""
     kl_coefficient: float = 0.0
     """Weight of the KL term to the frozen starting weights; 0 runs no reference forward."""
-    kl_estimator: Literal["k1", "k2", "k3"] = "k3"
-    """http://joschu.net/blog/kl-approx.html"""
-    aggregation: Literal["token_mean", "row_mean", "row_sum_constant", "row_sum_padded"] | None = None
+    kl_estimator: Literal["k1", "k2", "k3", "k3_corrected", "k3_k2"] | None = None
+    """See `objective/kl.py`; http://joschu.net/blog/kl-approx.html"""
+    kl_in: Literal["loss", "reward"] | None = None
+    """`loss` adds the KL term to the loss of every token; `reward` takes it from the rewards before advantages."""
+    kl_max_difference: float | None = None
+    """Clamp of the log-probability difference inside the KL estimate; None is off."""
+    kl_max: float | None = None
+    """Clamp of the KL estimate of a token; None is off."""
+    kl_target: float | None = None
+    """Mean KL a token that the coefficient is steered towards (https://arxiv.org/abs/1909.08593); None keeps it."""
+    kl_horizon: int = 100
+    """Steps over which a KL of twice the target or more raises the coefficient by a factor of about e^0.2."""
+    entropy_coefficient: float = 0.0
+    """Weight of the mean token entropy, which the loss rewards."""
+    aggregation: Literal["token_mean", "row_mean", "row_sum", "row_sum_constant", "row_sum_padded"] | None = None
     """How token losses become one number; see `objective/aggregation.py`."""
-    advantage: Literal["group_std", "group_mean", "leave_one_out"] | None = None
+    advantage: (
+        Literal[
+            "group_std",
+            "group_mean",
+            "batch_std",
+            "leave_one_out",
+            "leave_one_out_std",
+            "part_std",
+            "whitened",
+            "reward",
+        ]
+        | None
+    ) = None
     """How rewards become advantages; see `objective/advantages.py`."""
+    advantage_epsilon: float = 1e-4
+    """Added to the standard deviation."""
+    advantage_ddof: Literal[0, 1] = 1
+    """Standard deviations divide by n - 1 (1) or n (0)."""
+    correction: Literal["none", "truncate", "mask"] = "none"
+    """What importance weights between sampler and trainer do; see `objective/correction.py`."""
+    correction_level: Literal["token", "sequence"] = "token"
+    """Whether a completion's tokens share one importance weight."""
+    correction_min: float = 0.0
+    """Lower end of the band of importance weights."""
+    correction_max: float = 2.0
+    """Upper end of the band of importance weights."""
+    offpolicy_threshold: float | None = None
+    """Completions with negative advantage whose mean sampler - policy log-probability exceeds this are left out."""
+    mask_truncated: bool | None = None
+    """Leave completions that reached their token limit out of the loss (DAPO's overlong filtering)."""
+    overlong_buffer_tokens: int = 0
+    """Completions within this many tokens of their limit are punished the more the longer they are; 0 is off."""
+    overlong_penalty: float = 1.0
+    """Taken from the reward of a completion that reaches its limit."""
+    dynamic_sampling: bool | None = None
+    """Replace groups whose rewards are all equal by fresh prompts of the same domain (DAPO)."""
+    max_extra_rounds: int = 3
+    """Rounds of replacement before a step goes on with the groups that still have no variance."""
 
 
 @dataclass(frozen=True)
@@ -208,6 +325,7 @@ class RunConfig:
     model: ModelConfig = ModelConfig()
     data: DataConfig = DataConfig()
     domains: Mapping[str, Domain] = field(default_factory=dict)
+    curriculum: CurriculumConfig = CurriculumConfig()
     sampling: SamplingConfig = SamplingConfig()
     rewards: RewardsConfig = RewardsConfig()
     objective: ObjectiveConfig = ObjectiveConfig()
@@ -224,6 +342,10 @@ class RunConfig:
         """Sampling temperature of a domain."""
         own = self.domains[domain].temperature
         return self.sampling.temperature if own is None else own
+
+    def temperature_of_prompt(self, prompt: Prompt) -> float:
+        """Temperature that a prompt is sampled and trained at: its own where the draw gave one, else its domain's."""
+        return self.temperature_of(prompt.problem.domain) if prompt.temperature is None else prompt.temperature
 
     def max_completion_tokens_of(self, domain: str) -> int:
         """Token limit of a domain's completions."""
@@ -271,12 +393,55 @@ def check_ranges(config: RunConfig) -> None:
             f"sampling.temperature={config.sampling.temperature} must be above 0 for training; "
             "greedy groups have no variance"
         )
+    _check_mixing(config.data, config.domains)
+    check_curriculum(config.curriculum.difficulty, config.curriculum.adaptive)
+    _check_model(config.model)
     for name, domain in config.domains.items():
-        if domain.weight <= 0:
+        if domain.weight < 0 or (domain.weight == 0 and config.data.mixing != "annealed"):
             raise ConfigError(f"domains.{name}.weight={domain.weight} must be above 0")
+        if domain.difficulty is not None:
+            check_rule(domain.difficulty, f"domains.{name}.difficulty")
+        if domain.schedule is not None:
+            check_schedule(domain.schedule, f"domains.{name}.schedule")
         if domain.temperature is not None and domain.temperature <= 0:
             raise ConfigError(f"domains.{name}.temperature={domain.temperature} must be above 0")
         if not domain.rewards:
             raise ConfigError(f"domains.{name}.rewards is empty; name at least one reward function")
         if "{prompt}" not in domain.prompt_template:
             raise ConfigError(f"domains.{name}.prompt_template lacks {{prompt}}")
+
+
+def _check_mixing(data: DataConfig, domains: Mapping[str, Domain]) -> None:
+    prompts, num = data.prompts_per_step, len(domains)
+    if data.strict and data.mixing == "balanced" and num and prompts % num:
+        near = [size for size in (prompts // num * num, (prompts // num + 1) * num) if size]
+        raise ConfigError(
+            f"data.prompts_per_step={prompts} cannot be shared equally by {num} domains (data.strict=true); "
+            f"the nearest sizes that work: {' and '.join(map(str, near))}"
+        )
+    if data.mixing != "annealed":
+        return
+    if not 0 <= data.anneal_from < data.anneal_until <= 1:
+        raise ConfigError(
+            f"data.anneal_from={data.anneal_from} and data.anneal_until={data.anneal_until} must ascend within 0 to 1"
+        )
+    for name in domains:
+        if name not in data.anneal_to:
+            raise ConfigError(f"data.anneal_to lacks domain {name}; give it a weight, 0 to fade it out")
+    for name, weight in data.anneal_to.items():
+        if name not in domains:
+            raise ConfigError(f"data.anneal_to names {name!r}, which domains lacks (it has {', '.join(domains)})")
+        if weight < 0:
+            raise ConfigError(f"data.anneal_to.{name}={weight} must be at least 0")
+    for field_name, weights in (("domains", [own.weight for own in domains.values()]), ("data.anneal_to", data.anneal_to.values())):
+        if domains and not any(weights):
+            raise ConfigError(f"all weights of {field_name} are 0; data.mixing=annealed needs one above")
+
+
+def _check_model(model: ModelConfig) -> None:
+    if model.reasoning_vocab_size < 0:
+        raise ConfigError(f"model.reasoning_vocab_size={model.reasoning_vocab_size} must be at least 0; 0 is off")
+    if model.lora is not None:
+        for name in ("rank", "alpha"):
+            if getattr(model.lora, name) <= 0:
+                raise ConfigError(f"model.lora.{name}={getattr(model.lora, name)} must be above 0")

@@ -12,10 +12,15 @@ For rows i with n_i unmasked tokens, N = Σ n_i, B rows in the update:
     row_mean          1 / (B n_i)                        TRL `grpo`: rows without tokens count in B. verl
                                                          `seq-mean-token-mean` and tunix `sequence-mean-token-mean`
                                                          leave them out: pass their number of non-empty rows
+    row_sum           1 / B                              RLOO; tunix `sequence-mean-token-sum-norm` by default (not the
+                                                         verl mode of similar name)
     row_sum_constant  1 / (B max_completion_tokens)      TRL `dr_grpo`, https://arxiv.org/abs/2503.20783
     row_sum_padded    1 / (B padded_tokens)              verl `seq-mean-token-sum-norm`, tunix
                                                          `sequence-mean-token-scale`, EasyDeL; the padded length of
                                                          the update must not depend on how it is split
+
+TRL's `bnpo` divides by the tokens of a microbatch, so that its gradient changes with the microbatch size; it is not
+offered (`token_mean` is the same with one microbatch).
 """
 
 from typing import Literal
@@ -23,7 +28,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int
 
-Aggregation = Literal["token_mean", "row_mean", "row_sum_constant", "row_sum_padded"]
+Aggregation = Literal["token_mean", "row_mean", "row_sum", "row_sum_constant", "row_sum_padded"]
 
 
 def token_weights(
@@ -68,12 +73,14 @@ def token_weights(
         divisor = np.maximum(row_tokens.sum() if num_tokens is None else num_tokens, 1)
     elif method == "row_mean":
         divisor = num_rows * np.maximum(row_tokens, 1)
+    elif method == "row_sum":
+        divisor = num_rows
     elif method == "row_sum_constant":
         divisor = num_rows * max_completion_tokens
     elif method == "row_sum_padded":
         divisor = num_rows * padded_tokens
     else:
         raise ValueError(
-            f"aggregation {method!r} is unknown; use token_mean, row_mean, row_sum_constant or row_sum_padded"
+            f"aggregation {method!r} is unknown; use token_mean, row_mean, row_sum, row_sum_constant or row_sum_padded"
         )
     return (mask / divisor).astype(np.float32)

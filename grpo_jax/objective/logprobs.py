@@ -20,6 +20,8 @@ def token_logprobs(
     targets: Int32[Array, "B N"],
     temperature: Float32[Array, " B"],
     tile_tokens: int = TILE_TOKENS,
+    *,
+    train_entropy: bool = False,
 ) -> tuple[Float32[Array, "B N"], Float32[Array, "B N"]]:
     """Log-probability of each target under softmax(hidden @ head.T / temperature), and that softmax's entropy.
 
@@ -30,6 +32,7 @@ def token_logprobs(
         targets: Token ids.
         temperature: Above 0; the one that the row was sampled at (greedy rows: 1).
         tile_tokens: Upper bound of B times the tokens of a row in one tile, but at least one token a row.
+        train_entropy: Let gradients flow through the entropies; otherwise they are constants.
 
     Returns:
         Natural log-probabilities (at most 0) and entropies in nats (at least 0), in float32 whatever the inputs.
@@ -50,9 +53,9 @@ def token_logprobs(
         logits = logits / temperature[:, None, None]
         normaliser = jax.nn.logsumexp(logits, axis=-1)
         picked = jnp.take_along_axis(logits, ids[..., None], axis=-1)[..., 0]
-        # Entropy is reported, not trained on, so its own gradient is cut.
-        fixed = jax.lax.stop_gradient(logits)
-        entropy = jax.lax.stop_gradient(normaliser) - (jax.nn.softmax(fixed, axis=-1) * fixed).sum(axis=-1)
+        # Where entropy is only reported, cutting its gradient saves a pass over the tile.
+        judged = logits if train_entropy else jax.lax.stop_gradient(logits)
+        entropy = jax.nn.logsumexp(judged, axis=-1) - (jax.nn.softmax(judged, axis=-1) * judged).sum(axis=-1)
         return None, (picked - normaliser, entropy)
 
     _, outputs = jax.lax.scan(one_tile, None, (tiles(hidden), tiles(targets)))

@@ -33,9 +33,12 @@ class TrainBatch(NamedTuple):
         response_ids: Right-padded responses; rows added as padding hold `pad_id`.
         mask: True for sampled tokens that are trained on.
         weights: What each token's loss counts in the update's loss; 0 outside the mask.
-        advantages: Of each response.
+        advantages: Of each token; the same for all of a response but where tokens have returns of their own.
         temperature: At which the row's prompt was sampled.
-        sampler_logprobs: Recorded while sampling; 0 outside the mask.
+        sampler_logprobs: Recorded while sampling, of the full softmax; 0 outside the mask.
+        behaviour_logprobs: Recorded while sampling, of the distribution drawn from (after top-p, top-k and min-p); 0
+            outside the mask.
+        domain: Index of the row's domain in `RunConfig.domains`.
     """
 
     prompt_ids: Int32[Array, "M B P"]
@@ -43,9 +46,25 @@ class TrainBatch(NamedTuple):
     response_ids: Int32[Array, "M B R C"]
     mask: Bool[Array, "M B R C"]
     weights: Float32[Array, "M B R C"]
-    advantages: Float32[Array, "M B R"]
+    advantages: Float32[Array, "M B R C"]
     temperature: Float32[Array, "M B"]
     sampler_logprobs: Float32[Array, "M B R C"]
+    behaviour_logprobs: Float32[Array, "M B R C"]
+    domain: Int32[Array, "M B"]
+
+
+class GroupTerms(NamedTuple):
+    """What a group's domain says of all its rows.
+
+    Attributes:
+        domain: Index in `RunConfig.domains`.
+        temperature: Sampling temperature; 0 is greedy.
+        loss_weight: Factor on the weights of its tokens.
+    """
+
+    domain: int
+    temperature: float
+    loss_weight: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -94,21 +113,21 @@ def make_plan(
 
 def pack(
     groups: Sequence[RolloutGroup],
-    advantages: Float32[np.ndarray, "P G"],
+    advantages: Float32[np.ndarray, "P G"] | Float32[np.ndarray, "P G C"],
     trained: Bool[np.ndarray, "P G"],
-    temperatures: Sequence[float],
+    rows: Sequence[GroupTerms],
     plan: PackingPlan,
 ) -> TrainBatch:
     """Lay the groups of one update out as microbatches of equal shape.
 
     Args:
         groups: All of the same group size.
-        advantages: Of each completion.
+        advantages: Of each completion, or of each of its tokens.
         trained: False takes a completion out of the loss and of its counts (invalid rewards).
-        temperatures: Sampling temperature of each group.
+        rows: What the domain of each group says.
         plan: Shapes and normaliser.
     """
-    num_groups, group_size = advantages.shape
+    num_groups, group_size = advantages.shape[:2]
     num_prompt = bucket_of(max(len(group.prompt.token_ids) for group in groups), plan.prompt_buckets)
     longest = max(len(rollout.completion.token_ids) for group in groups for rollout in group.rollouts)
     num_tokens = bucket_of(longest, plan.completion_buckets)
@@ -125,7 +144,10 @@ def pack(
     response_ids = np.full(per_token, plan.pad_id, np.int32)
     mask = np.zeros(per_token, bool)
     sampler_logprobs = np.zeros(per_token, np.float32)
-    row_advantages = np.zeros(per_token[:2], np.float32)
+    behaviour_logprobs = np.zeros(per_token, np.float32)
+    row_advantages = np.zeros(per_token, np.float32)
+    domain = np.zeros(padded_rows, np.int32)
+    loss_weight = np.ones(padded_rows, np.float32)
 
     for g, group in enumerate(groups):
         ids = group.prompt.token_ids
@@ -133,16 +155,21 @@ def pack(
             row = g * rows_per_group + part
             prompt_ids[row, : len(ids)] = ids
             prompt_lengths[row] = len(ids)
-            temperature[row] = temperatures[g] or 1.0
+            temperature[row] = rows[g].temperature or 1.0
+            domain[row] = rows[g].domain
+            loss_weight[row] = rows[g].loss_weight
         for member, rollout in enumerate(group.rollouts):
             row, response = g * rows_per_group + member // responses_per_row, member % responses_per_row
             completion = rollout.completion
             length = len(completion.token_ids)
             response_ids[row, response, :length] = completion.token_ids
             sampler_logprobs[row, response, :length] = completion.sampler_logprobs
+            behaviour_logprobs[row, response, :length] = completion.truncated_logprobs
             mask[row, response, :length] = trained[g, member]
-            row_advantages[row, response] = advantages[g, member]
-    sampler_logprobs[~mask] = 0.0
+            own = advantages[g, member]
+            row_advantages[row, response, :length] = own if advantages.ndim == 2 else own[:length]
+    for values in (sampler_logprobs, behaviour_logprobs, row_advantages):
+        values[~mask] = 0.0
 
     weights = token_weights(
         plan.aggregation,
@@ -152,6 +179,7 @@ def pack(
         padded_tokens=longest,
         num_rows=max(1, int(trained.sum())),
     ).reshape(mask.shape)
+    weights = weights * loss_weight[:, None, None]
     by_row: tuple[Any, ...] = (
         prompt_ids,
         prompt_lengths,
@@ -161,6 +189,8 @@ def pack(
         row_advantages,
         temperature,
         sampler_logprobs,
+        behaviour_logprobs,
+        domain,
     )
     return TrainBatch(*(values.reshape(num_microbatches, rows_per_microbatch, *values.shape[1:]) for values in by_row))
 

@@ -12,16 +12,19 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jax.sharding import NamedSharding, PartitionSpec
+from jaxtyping import Array, Bool, Float32, Int32
 
 from grpo_jax.config import RunConfig
 from grpo_jax.models.transformer import Params
-from grpo_jax.objective.advantages import AdvantageMethod
-from grpo_jax.objective.presets import resolve
+from grpo_jax.objective.domain_terms import DomainTerms, domain_terms
+from grpo_jax.objective.kl import token_kl
+from grpo_jax.objective.kl_controller import KlController
+from grpo_jax.objective.presets import ResolvedObjective, resolve
 from grpo_jax.parallel.rules import MESH_AXES, batch_multiple, replicated
 from grpo_jax.parallel.transfer import fetch, place
 from grpo_jax.records import RolloutGroup
-from grpo_jax.rollout.group_filter import Judged
-from grpo_jax.rollout.packing import TrainBatch, make_plan, pack
+from grpo_jax.rollout.group_filter import Judged, judge
+from grpo_jax.rollout.packing import GroupTerms, TrainBatch, make_plan, pack
 from grpo_jax.rollout.session import Session
 from grpo_jax.training.optimizer import learning_rate_at, make_optimizer, optimizer_shardings
 from grpo_jax.training.scoring import score
@@ -34,6 +37,8 @@ class Learned:
     """What a step's updates reported.
 
     Attributes:
+        judged: The advantages that were learned from.
+        kl_factor: What the KL coefficients were multiplied by; 1 without an adaptive KL.
         losses: Loss of each update.
         grad_norms: Global gradient norm of each update, before clipping.
         learning_rate: Of the last update.
@@ -41,6 +46,8 @@ class Learned:
         tokens: Real prompt and completion tokens that went through the updates.
     """
 
+    judged: Judged
+    kl_factor: float
     losses: tuple[float, ...]
     grad_norms: tuple[float, ...]
     learning_rate: float
@@ -64,7 +71,8 @@ class Learner:
             total_steps: Steps of the outer loop, which schedules end at.
         """
         self._config, self._session = config, session
-        self._objective = resolve(config.objective)
+        self._objective = resolve(config.objective, config.domains)
+        self._kl = KlController(config.objective.kl_target, config.objective.kl_horizon)
         self._updates_per_step = config.training.minibatches * config.training.epochs
         total_updates = total_steps * self._updates_per_step
         self._optimizer = make_optimizer(config.training, total_updates)
@@ -78,10 +86,11 @@ class Learner:
             pad_id=session.tokenizer.pad_id,
         )
         self._reference = None
-        if self._objective.kl_coefficient > 0:
+        if self._objective.uses_reference:
             # A real copy: the update donates the policy's own buffers.
             self._reference = jax.tree.map(lambda leaf: jnp.array(leaf, session.dtype, copy=True), session.params)
         self._score = jax.jit(partial(score, session.graph, dtype=session.dtype))
+        self._penalty = jax.jit(partial(_kl_penalty, objective=self._objective))
         self._update = jax.jit(
             partial(
                 update,
@@ -95,11 +104,6 @@ class Learner:
             # Left to the compiler, the new weights may lie elsewhere than the old, and the next step compiles again.
             out_shardings=(jax.tree.map(lambda leaf: leaf.sharding, self.abstract_state()), None),
         )
-
-    @property
-    def advantage_method(self) -> AdvantageMethod:
-        """How the objective turns rewards into advantages."""
-        return self._objective.advantage
 
     def abstract_state(self) -> TrainState:
         """Shapes and shardings of the state, for restoring a checkpoint."""
@@ -118,51 +122,90 @@ class Learner:
         shardings = jax.tree.map(lambda leaf: leaf.sharding, self.abstract_state())
         return jax.jit(partial(_initial, self._optimizer), donate_argnums=0, out_shardings=shardings)(params)
 
-    def learn(
-        self, state: TrainState, groups: Sequence[RolloutGroup], judged: Judged, step: int
-    ) -> tuple[TrainState, Learned]:
+    def learn(self, state: TrainState, groups: Sequence[RolloutGroup], step: int) -> tuple[TrainState, Learned]:
         """Run the updates of one step. `state` is donated.
 
         Args:
             state: Weights that sampled the groups.
             groups: Whole groups.
-            judged: Their advantages.
             step: For the message of a failure.
 
         Raises:
             NonFiniteError: A loss or gradient norm is not finite; names the step and a parameter.
+            RuntimeError: No completion has a reward.
         """
-        parts = np.array_split(np.arange(len(groups)), self._config.training.minibatches)
+        settings = self._config.training
+        judged = judge(groups, self._config, self._objective)
+        parts = np.array_split(np.arange(len(groups)), settings.minibatches)
         batches = [self._pack(groups, judged, part) for part in parts]
         references = [self._score(self._reference, batch) if self._reference else None for batch in batches]
-        on_policy = self._updates_per_step == 1
+        kl_in_reward = self._objective.kl_in_reward and self._objective.uses_reference
+        on_policy = self._updates_per_step == 1 and not kl_in_reward
         old = [None if on_policy else self._score(state.params, batch) for batch in batches]
+        factor = self._kl.factor
+        terms = domain_terms(self._config.objective, self._objective, self._config.domains, factor)
+        if kl_in_reward:
+            penalties = self._penalties(parts, batches, old, references, terms)
+            judged = judge(groups, self._config, self._objective, penalties)
+            batches = [self._pack(groups, judged, part) for part in parts]
         outputs: list[UpdateOutput] = []
-        for _ in range(self._config.training.epochs):
+        for _ in range(settings.epochs):
             for batch, old_logprobs, reference in zip(batches, old, references, strict=True):
                 state, output = self._update(
-                    state=state, batch=batch, old_logprobs=old_logprobs, reference_logprobs=reference
+                    state=state, batch=batch, old_logprobs=old_logprobs, reference_logprobs=reference, terms=terms
                 )
                 outputs.append(fetch(output))
                 self._check_finite(state, outputs[-1], step)
         last_epoch = outputs[-len(parts) :]
-        statistics = [
-            self._by_group(output.responses, len(part)) for part, output in zip(parts, last_epoch, strict=True)
-        ]
+        by_group = [self._by_group(output.responses, len(part)) for part, output in zip(parts, last_epoch, strict=True)]
+        statistics = jax.tree.map(lambda *leaves: np.concatenate(leaves), *by_group)
+        self._kl.observe(float(statistics.kl.sum()) / max(_trained_tokens(groups, judged), 1))
         return state, Learned(
+            judged=judged,
+            kl_factor=factor,
             losses=tuple(float(output.loss) for output in outputs),
             grad_norms=tuple(float(output.grad_norm) for output in outputs),
             learning_rate=float(np.asarray(self._schedule(int(state.num_updates) - 1))),
-            statistics=jax.tree.map(lambda *leaves: np.concatenate(leaves), *statistics),
-            tokens=self._config.training.epochs * _real_tokens(groups),
+            statistics=statistics,
+            tokens=settings.epochs * _real_tokens(groups),
         )
+
+    def host_state(self) -> dict[str, float]:
+        """What the learner knows beside the train state, for a checkpoint; JSON values."""
+        return {"kl_factor": self._kl.factor}
+
+    def restore_host_state(self, state: dict[str, float]) -> None:
+        """Take over what `host_state` told."""
+        self._kl.factor = state["kl_factor"]
 
     def _pack(self, groups: Sequence[RolloutGroup], judged: Judged, part: np.ndarray) -> TrainBatch:
         chosen = [groups[g] for g in part]
-        temperatures = [self._config.temperature_of(group.prompt.problem.domain) for group in chosen]
-        batch = pack(chosen, judged.advantages[part], judged.trained[part], temperatures, self._plan)
+        advantages = judged.advantages if judged.token_advantages is None else judged.token_advantages
+        batch = pack(chosen, advantages[part], judged.trained[part], [self._terms_of(g) for g in chosen], self._plan)
         by_row = NamedSharding(self._session.mesh, PartitionSpec(None, MESH_AXES["batch"]))
         return place(batch, by_row)
+
+    def _terms_of(self, group: RolloutGroup) -> GroupTerms:
+        name = group.prompt.problem.domain
+        domain = self._config.domains[name]
+        return GroupTerms([*self._config.domains].index(name), self._config.temperature_of(name), domain.loss_weight)
+
+    def _penalties(
+        self,
+        parts: Sequence[np.ndarray],
+        batches: Sequence[TrainBatch],
+        old: Sequence[Any],
+        references: Sequence[Any],
+        terms: DomainTerms,
+    ) -> np.ndarray:
+        """KL coefficient x KL of every token, [P, G, C], by the weights before the update."""
+        by_part = []
+        for part, batch, old_logprobs, reference in zip(parts, batches, old, references, strict=True):
+            penalty = fetch(self._penalty(old_logprobs, reference, batch.mask, batch.domain, terms))
+            shape = (len(part), self._config.sampling.group_size, penalty.shape[-1])
+            by_part.append(penalty.reshape(-1, shape[-1])[: shape[0] * shape[1]].reshape(shape))
+        longest = max(part.shape[-1] for part in by_part)
+        return np.concatenate([np.pad(p, ((0, 0), (0, 0), (0, longest - p.shape[-1]))) for p in by_part])
 
     def _by_group(self, responses: ResponseStatistics, num_groups: int) -> ResponseStatistics:
         """Statistics [M, B, R] as [groups, members]; the rows that were added as padding are the last."""
@@ -184,8 +227,36 @@ class Learner:
         )
 
 
+def _kl_penalty(
+    old_logprobs: Float32[Array, "M B R C"],
+    reference_logprobs: Float32[Array, "M B R C"],
+    mask: Bool[Array, "M B R C"],
+    domain: Int32[Array, "M B"],
+    terms: DomainTerms,
+    *,
+    objective: ResolvedObjective,
+) -> Float32[Array, "M B R C"]:
+    coefficients = terms.kl_coefficients[domain][:, :, None, None, :]
+    estimates = [
+        token_kl(
+            old_logprobs,
+            reference_logprobs,
+            estimator,
+            max_difference=objective.kl_max_difference,
+            max_value=objective.kl_max,
+        )
+        for estimator in objective.kl_estimators
+    ]
+    return jnp.where(mask, (jnp.stack(estimates, axis=-1) * coefficients).sum(axis=-1), 0.0)
+
+
 def _initial(optimizer: optax.GradientTransformation, params: Params) -> TrainState:
     return TrainState(params, optimizer.init(params), jnp.int32(0))
+
+
+def _trained_tokens(groups: Sequence[RolloutGroup], judged: Judged) -> int:
+    lengths = np.array([[len(rollout.completion.token_ids) for rollout in group.rollouts] for group in groups])
+    return int(lengths[judged.trained].sum())
 
 
 def _real_tokens(groups: Sequence[RolloutGroup]) -> int:

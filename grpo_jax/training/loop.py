@@ -26,7 +26,6 @@ from grpo_jax.overrides import config_as_dict
 from grpo_jax.records import ConfigError
 from grpo_jax.rewards.pool import RewardPool
 from grpo_jax.rollout.collector import RolloutCollector
-from grpo_jax.rollout.group_filter import judge
 from grpo_jax.rollout.session import open_session
 from grpo_jax.tracking.completions import truncate_completions, write_completions
 from grpo_jax.tracking.log import close_logging, set_up_logging
@@ -154,22 +153,21 @@ class _Run:
             policy_version=int(self._state.num_updates),
         )
         del weights
-        judged = judge(collected.groups, self._learner.advantage_method, self._config.rewards.on_invalid)
-        judged_at = time.perf_counter()
-        self._state, learned = self._learner.learn(self._state, collected.groups, judged, step)
+        sampled_at = time.perf_counter()
+        self._state, learned = self._learner.learn(self._state, collected.groups, step)
         learned_at = time.perf_counter()
         if step % self._config.logging.completions_every_steps == 0 or step in (1, self._total_steps):
-            write_completions(self._folder, step, collected.groups, judged.advantages.tolist())
+            write_completions(self._folder, step, collected.groups, learned.judged.advantages.tolist())
         seconds = {
             "draw": drawn - start,
             "sampling": collected.sampling_seconds,
             "reward_wait": collected.reward_wait_seconds,
-            "update": learned_at - judged_at,
+            "update": learned_at - sampled_at,
             "step": time.perf_counter() - start,
         }
         return {
             **reward_metrics(collected.groups, self._config),
-            **objective_metrics(collected.groups, judged, learned),
+            **objective_metrics(collected.groups, learned),
             **resource_metrics(seconds, collected.sampled_tokens, learned.tokens, self._pool.statistics()),
         }
 
@@ -181,6 +179,7 @@ class _Run:
         else:
             done, state, host = restored
             self._loader.restore(host["loader"])
+            self._learner.restore_host_state(host["learner"])
             for leaf in jax.tree.leaves(self._session.params):
                 leaf.delete()  # the starting weights, of which the reference has its own copy
             logger.info("going on after step %d", done)
@@ -196,7 +195,11 @@ class _Run:
         """Save at every so many steps and when the loop is left; a step that is saved already is not saved again."""
         every = self._config.checkpoint.every_steps
         if every and self._done and (leaving or self._done % every == 0):
-            host = {"loader": self._loader.state(), "config": config_as_dict(self._config)}
+            host = {
+                "loader": self._loader.state(),
+                "learner": self._learner.host_state(),
+                "config": config_as_dict(self._config),
+            }
             self._checkpoints.save(self._done, self._state, host)
 
     def _evaluate(self) -> dict[str, float]:

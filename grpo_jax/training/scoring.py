@@ -15,7 +15,7 @@ from grpo_jax.rollout.packing import TrainBatch
 
 
 def response_logprobs(
-    graph: nnx.GraphDef, params: Params, rows: TrainBatch, *, dtype: Any, remat: bool
+    graph: nnx.GraphDef, params: Params, rows: TrainBatch, *, dtype: Any, remat: bool, train_entropy: bool = False
 ) -> tuple[Float32[Array, "B R C"], Float32[Array, "B R C"]]:
     """Log-probabilities and entropies of one microbatch's response tokens at their sampling temperature.
 
@@ -25,13 +25,18 @@ def response_logprobs(
         rows: One microbatch: the arrays of `TrainBatch` without their first dim.
         dtype: Compute dtype; logits and log-probabilities are float32 always.
         remat: Recompute each layer in the backward pass.
+        train_entropy: Let gradients flow through the entropies.
     """
     model: Transformer = nnx.merge(graph, jax.tree.map(lambda leaf: leaf.astype(dtype), params))
     hidden = model.shared_prompt_hidden_states(rows.prompt_ids, rows.prompt_lengths, rows.response_ids, remat=remat)
     num_rows, num_responses, num_tokens, width = hidden.shape
     flat = (num_rows, num_responses * num_tokens)
     logprobs, entropies = token_logprobs(
-        hidden.reshape(*flat, width), model.head_table, rows.response_ids.reshape(flat), rows.temperature
+        hidden.reshape(*flat, width),
+        model.head_table,
+        rows.response_ids.reshape(flat),
+        rows.temperature,
+        train_entropy=train_entropy,
     )
     return logprobs.reshape(rows.response_ids.shape), entropies.reshape(rows.response_ids.shape)
 

@@ -11,7 +11,6 @@ from numpy.typing import ArrayLike
 
 from grpo_jax.config import RunConfig
 from grpo_jax.records import RewardStatus, Rollout, RolloutGroup
-from grpo_jax.rollout.group_filter import Judged
 from grpo_jax.training.learner import Learned
 
 
@@ -46,8 +45,9 @@ def reward_metrics(groups: Sequence[RolloutGroup], config: RunConfig) -> dict[st
     return metrics
 
 
-def objective_metrics(groups: Sequence[RolloutGroup], judged: Judged, learned: Learned) -> dict[str, float]:
+def objective_metrics(groups: Sequence[RolloutGroup], learned: Learned) -> dict[str, float]:
     """Loss, gradient, KL, clipping and sampler mismatch; token means are over all trained tokens of the step."""
+    judged = learned.judged
     lengths = np.array([[len(r.completion.token_ids) for r in group.rollouts] for group in groups])
     tokens = np.where(judged.trained, lengths, 0)
     sums = learned.statistics
@@ -65,10 +65,12 @@ def objective_metrics(groups: Sequence[RolloutGroup], judged: Judged, learned: L
         "objective/ratio_max": float(sums.ratio_max.max()),
         "objective/zero_variance_groups": _mean(judged.zero_variance),
         "objective/advantage_abs_mean": float(np.abs(judged.advantages).mean()),
+        "objective/kl_factor": learned.kl_factor,
         "kl/mean": token_mean(sums.kl),
         "mismatch/logprob_abs_mean": token_mean(sums.mismatch),
         "mismatch/logprob_abs_max": float(sums.mismatch_max.max()),
         "mismatch/kl": token_mean(sums.mismatch_kl),
+        "mismatch/importance_weight": token_mean(sums.correction),
     }
     domains = np.array([group.prompt.problem.domain for group in groups])
     for name in dict.fromkeys(domains.tolist()):

@@ -11,8 +11,10 @@ from flax import nnx
 from jaxtyping import Array, Float32
 
 from grpo_jax.models.transformer import Params
+from grpo_jax.objective.correction import correction_weights, offpolicy_mask
+from grpo_jax.objective.domain_terms import DomainTerms
 from grpo_jax.objective.kl import token_kl
-from grpo_jax.objective.policy_loss import clipped_token_loss
+from grpo_jax.objective.policy_loss import cispo_token_loss, clipped_token_loss, probability_ratio
 from grpo_jax.objective.presets import ResolvedObjective
 from grpo_jax.rollout.packing import TrainBatch
 from grpo_jax.training.optimizer import gradient_norm
@@ -24,12 +26,13 @@ class ResponseStatistics(NamedTuple):
     """Sums over the trained tokens of each response, for metrics; the host divides by its own counts.
 
     Attributes:
-        kl: Of the chosen estimator; 0 where no reference is used.
+        kl: Of the domain's estimator; 0 where no reference is used.
         entropy: Nats.
         clipped_low: Tokens clipped below.
         clipped_high: Tokens clipped above.
         mismatch: |old - sampler| log-probabilities: how far trainer and sampler are apart on the same weights.
         mismatch_kl: sampler - old log-probabilities: estimates KL(sampler || old policy).
+        correction: Importance weights between sampler and trainer; 1 a token where none are used.
         ratio_max: Largest probability ratio.
         mismatch_max: Largest |old - sampler|.
     """
@@ -40,6 +43,7 @@ class ResponseStatistics(NamedTuple):
     clipped_high: Float32[Array, "B R"]
     mismatch: Float32[Array, "B R"]
     mismatch_kl: Float32[Array, "B R"]
+    correction: Float32[Array, "B R"]
     ratio_max: Float32[Array, "B R"]
     mismatch_max: Float32[Array, "B R"]
 
@@ -58,20 +62,62 @@ def microbatch_loss(
     rows: TrainBatch,
     old_logprobs: Float32[Array, "B R C"] | None,
     reference_logprobs: Float32[Array, "B R C"] | None,
+    terms: DomainTerms,
     *,
     objective: ResolvedObjective,
     dtype: Any,
     remat: bool,
 ) -> tuple[Float32[Array, ""], ResponseStatistics]:
-    """This microbatch's part of the update's loss: its tokens' losses times their fixed weights, summed."""
-    logprobs, entropies = response_logprobs(graph, params, rows, dtype=dtype, remat=remat)
+    """This microbatch's part of the update's loss: its tokens' losses times their fixed weights, summed.
+
+    A token's loss is importance weight x policy loss + KL coefficient x KL - entropy coefficient x entropy, each with
+    the terms of the row's domain.
+    """
+    logprobs, entropies = response_logprobs(
+        graph, params, rows, dtype=dtype, remat=remat, train_entropy=objective.use_entropy
+    )
     # One update on fresh rollouts: the policy before the update is the policy itself.
     old = jax.lax.stop_gradient(logprobs) if old_logprobs is None else old_logprobs
-    tokens = clipped_token_loss(logprobs, old, rows.advantages[..., None], objective.clip_low, objective.clip_high)
-    loss, kl = tokens.loss, jnp.zeros_like(logprobs)
+    by_row = jax.tree.map(lambda values: jnp.asarray(values)[rows.domain], terms)
+    clip_low, clip_high = by_row.clip_low[:, None, None], by_row.clip_high[:, None, None]
+    ratio = probability_ratio(logprobs, old, rows.mask, objective.ratio)
+    if objective.policy_loss == "cispo":
+        tokens = cispo_token_loss(logprobs, ratio, rows.advantages, clip_low, clip_high)
+    else:
+        tokens = clipped_token_loss(ratio, rows.advantages, clip_low, clip_high, objective.dual_clip)
+    correction = correction_weights(
+        old,
+        rows.behaviour_logprobs,
+        rows.mask,
+        level=objective.correction_level,
+        mode=objective.correction,
+        minimum=objective.correction_min,
+        maximum=objective.correction_max,
+    )
+    if objective.offpolicy_threshold is not None:
+        kept = offpolicy_mask(
+            logprobs, rows.behaviour_logprobs, rows.advantages, rows.mask, objective.offpolicy_threshold
+        )
+        correction = jnp.where(kept, correction, 0.0)
+    loss, kl = tokens.loss * correction, jnp.zeros_like(logprobs)
     if reference_logprobs is not None:
-        kl = token_kl(logprobs, reference_logprobs, objective.kl_estimator)
-        loss = loss + objective.kl_coefficient * kl
+        weighted = jnp.zeros_like(logprobs)
+        for index, estimator in enumerate(objective.kl_estimators):
+            estimate = token_kl(
+                logprobs,
+                reference_logprobs,
+                estimator,
+                ratio=tokens.ratio,
+                max_difference=objective.kl_max_difference,
+                max_value=objective.kl_max,
+            )
+            coefficient = by_row.kl_coefficients[:, index, None, None]
+            weighted += coefficient * estimate
+            kl += jnp.where(coefficient > 0, estimate, 0.0)
+        if not objective.kl_in_reward:
+            loss = loss + weighted
+    if objective.use_entropy:
+        loss = loss - by_row.entropy_coefficient[:, None, None] * entropies
     mismatch = jnp.abs(old - rows.sampler_logprobs)
 
     def total(values: Array) -> Float32[Array, "B R"]:
@@ -87,6 +133,7 @@ def microbatch_loss(
         clipped_high=total(tokens.clipped_high),
         mismatch=total(mismatch),
         mismatch_kl=total(rows.sampler_logprobs - old),
+        correction=total(correction),
         ratio_max=largest(tokens.ratio),
         mismatch_max=largest(mismatch),
     )
@@ -100,6 +147,7 @@ def accumulate_gradient(
     batch: TrainBatch,
     old_logprobs: Float32[Array, "M B R C"] | None,
     reference_logprobs: Float32[Array, "M B R C"] | None,
+    terms: DomainTerms,
     *,
     objective: ResolvedObjective,
     dtype: Any,
@@ -111,7 +159,7 @@ def accumulate_gradient(
         loss, gradient = carry
         rows, old, reference = inputs
         (part, statistics), part_gradient = jax.value_and_grad(microbatch_loss, has_aux=True)(
-            params, graph, rows, old, reference, objective=objective, dtype=dtype, remat=remat
+            params, graph, rows, old, reference, terms, objective=objective, dtype=dtype, remat=remat
         )
         return (loss + part, jax.tree.map(jnp.add, gradient, part_gradient)), statistics
 
@@ -127,6 +175,7 @@ def update(
     batch: TrainBatch,
     old_logprobs: Float32[Array, "M B R C"] | None,
     reference_logprobs: Float32[Array, "M B R C"] | None,
+    terms: DomainTerms,
     *,
     objective: ResolvedObjective,
     dtype: Any,
@@ -142,6 +191,7 @@ def update(
         batch,
         old_logprobs,
         reference_logprobs,
+        terms,
         objective=objective,
         dtype=dtype,
         remat=remat,

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from grpo_jax.objective.aggregation import Aggregation
-from grpo_jax.rollout.packing import PackingPlan, make_plan, pack
+from grpo_jax.rollout.packing import GroupTerms, PackingPlan, make_plan, pack
 from tests.fakes.groups import make_group, random_groups
 
 PAD = 256
@@ -31,7 +31,30 @@ def pack_all(groups, plan, trained=None, temperatures=None):
     shape = (len(groups), len(groups[0].rollouts))
     advantages = np.arange(np.prod(shape), dtype=np.float32).reshape(shape) + 1
     trained = np.ones(shape, bool) if trained is None else trained
-    return pack(groups, advantages, trained, temperatures or [1.0] * len(groups), plan)
+    terms = [GroupTerms(0, temperature) for temperature in temperatures or [1.0] * len(groups)]
+    return pack(groups, advantages, trained, terms, plan)
+
+
+def test_domains_terms_stand_at_their_rows_and_weigh_their_tokens():
+    groups = random_groups(3, 4, longest_prompt=7, longest_completion=6)
+    ones = np.ones((3, 4), np.float32)
+    plan = small_plan(microbatch_tokens=20)
+    terms = [GroupTerms(2, 1.0, 0.5), GroupTerms(0, 0.0), GroupTerms(1, 0.7, 3.0)]
+    batch = pack(groups, ones, ones.astype(bool), terms, plan)
+    plain = pack(groups, ones, ones.astype(bool), [GroupTerms(0, 1.0)] * 3, plan)
+    rows_per_group = 4 // batch.response_ids.shape[2]
+    assert by_row(batch.domain)[: 3 * rows_per_group].tolist() == np.repeat([2, 0, 1], rows_per_group).tolist()
+    factors = np.repeat([0.5, 1.0, 3.0], rows_per_group)[:, None, None]
+    found, expected = by_row(batch.weights)[: len(factors)], by_row(plain.weights)[: len(factors)]
+    np.testing.assert_allclose(found, expected * factors, rtol=1e-6)
+    assert by_row(batch.temperature)[rows_per_group] == 1.0  # greedy rows are judged at temperature 1
+
+
+def test_token_advantages_are_cut_to_each_completion():
+    groups = [make_group([1], [[2, 3, 4], [5]], [1.0, 0.0])]
+    advantages = np.array([[[1, 2, 3], [4, 9, 9]]], np.float32)
+    batch = pack(groups, advantages, np.ones((1, 2), bool), [GroupTerms(0, 1.0)], small_plan())
+    np.testing.assert_array_equal(batch.advantages, [[[[1, 2, 3], [4, 0, 0]]]])
 
 
 def by_row(values):
@@ -52,7 +75,7 @@ def test_layout_by_hand():
     )
     np.testing.assert_array_equal(batch.mask, [[[[1, 1, 0], [1, 0, 0]], [[1, 1, 1], [1, 0, 0]]]])
     np.testing.assert_array_equal(batch.sampler_logprobs, [[[[-1, -2, 0], [-1, 0, 0]], [[-1, -2, -3], [-1, 0, 0]]]])
-    np.testing.assert_array_equal(batch.advantages, [[[1, 2], [3, 4]]])
+    np.testing.assert_array_equal(batch.advantages, np.array([[[[1], [2]], [[3], [4]]]]) * batch.mask)
     np.testing.assert_array_equal(batch.temperature, [[0.5, 2.0]])
     np.testing.assert_allclose(batch.weights, batch.mask / 7)
 
@@ -76,7 +99,7 @@ def test_every_completion_appears_once_with_its_prompt(microbatch_tokens, row_mu
         assert by_row(batch.prompt_lengths)[row] == len(ids)
         assert by_row(batch.prompt_ids)[row].tolist() == [*ids, *[PAD] * (8 - len(ids))]
         assert responses[number][masks[number]].tolist() == groups[group].rollouts[member].completion.token_ids.tolist()
-        assert batch.advantages.reshape(-1)[number] == number + 1
+        assert set(batch.advantages.reshape(-1, 6)[number][masks[number]]) == {number + 1}
     assert len(responses) >= 20
     assert batch.mask.sum() == sum(len(r.completion.token_ids) for g in groups for r in g.rollouts)
 

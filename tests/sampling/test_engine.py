@@ -16,7 +16,7 @@ from grpo_jax.models.architecture import Architecture
 from grpo_jax.models.transformer import Transformer, abstract_params
 from grpo_jax.parallel.mesh import make_mesh
 from grpo_jax.records import Completion, Problem, Prompt, Reward, RewardStatus, Rollout, RolloutGroup
-from grpo_jax.rollout.packing import make_plan, pack
+from grpo_jax.rollout.packing import GroupTerms, make_plan, pack
 from grpo_jax.sampling.engine import SamplingEngine
 from grpo_jax.sampling.request import SampleRequest
 from grpo_jax.training.scoring import response_logprobs
@@ -188,7 +188,8 @@ def test_sampler_logprobs_equal_those_of_the_trainer(family: str) -> None:
         pad_id=PAD_ID,
     )
     ones = np.ones((len(groups), group_size))
-    batch = pack(groups, ones.astype(np.float32), ones.astype(bool), [r.temperature for r in requests], plan)
+    terms = [GroupTerms(0, request.temperature) for request in requests]
+    batch = pack(groups, ones.astype(np.float32), ones.astype(bool), terms, plan)
     only = jax.tree.map(lambda values: jnp.asarray(values[0]), batch)
     score = jax.jit(functools.partial(response_logprobs, abstract_params(arch)[0], dtype=jnp.float32, remat=False))
     trained, _ = score(lively_params(arch), only)

@@ -18,22 +18,20 @@ from grpo_jax.config import (
     SamplingConfig,
     TrainingConfig,
 )
-from grpo_jax.rollout.group_filter import judge
 from grpo_jax.training.learner import Learner, NonFiniteError
 from tests.fakes.groups import random_groups, with_logprobs
 from tests.fakes.tiny_session import tiny_session
 
 GROUPS = random_groups(5, 2, longest_prompt=10, longest_completion=7)
-JUDGED = judge(GROUPS, "group_mean", "mask")
 LENGTHS = np.array([[len(r.completion.token_ids) for r in group.rollouts] for group in GROUPS])
 
 
-def make_learner(session, *, total_steps=4, kl_coefficient=0.1, **training):
+def make_learner(session, *, total_steps=4, kl_coefficient=0.1, objective=None, **training):
     config = RunConfig(
         data=DataConfig(prompts_per_step=5, max_prompt_tokens=10),
         domains={"plain": Domain(), "strange": Domain(temperature=0.7)},
         sampling=SamplingConfig(group_size=2, max_completion_tokens=7),
-        objective=ObjectiveConfig(name="dr_grpo", kl_coefficient=kl_coefficient),
+        objective=ObjectiveConfig(**{"name": "dr_grpo", "kl_coefficient": kl_coefficient, **(objective or {})}),
         training=TrainingConfig(**{"learning_rate": 1e-2, "schedule": "linear", **training}),
     )
     return Learner(config, session, total_steps)
@@ -62,7 +60,7 @@ def fresh_state(learner):
 def learn(learner, groups=GROUPS, steps=1):
     state = fresh_state(learner)
     for step in range(1, steps + 1):
-        state, learned = learner.learn(state, groups, JUDGED, step)
+        state, learned = learner.learn(state, groups, step)
     return state, learned
 
 
@@ -106,7 +104,38 @@ def test_non_finite_loss_names_step_and_parameter(minibatched):
     state = fresh_state(minibatched)
     state.params["layers"]["gate"] = state.params["layers"]["gate"].at[1, 0, 0].set(jnp.nan)
     with pytest.raises(NonFiniteError, match=r"step 17: loss nan.*first non-finite parameter after it: embedding"):
-        minibatched.learn(state, GROUPS, JUDGED, step=17)
+        minibatched.learn(state, GROUPS, step=17)
+
+
+@pytest.mark.parametrize("advantage", ["group_mean", "whitened"])
+def test_kl_in_the_reward_is_that_of_the_weights_before_the_update(advantage):
+    learner = make_learner(tiny_session(), objective={"kl_in": "reward", "kl_estimator": "k1", "advantage": advantage})
+    state = fresh_state(learner)
+    state, first = learner.learn(state, GROUPS, 1)
+    raw = np.array([[r.reward.total for r in group.rollouts] for group in GROUPS])
+    if advantage == "group_mean":
+        # The policy is the reference still.
+        np.testing.assert_allclose(first.judged.rewards, raw, atol=1e-6)
+        _, second = learner.learn(state, GROUPS, 2)
+        # One update a step: what the update measures is the policy before it.
+        np.testing.assert_allclose(second.judged.rewards, raw - 0.1 * second.statistics.kl, rtol=1e-4, atol=1e-5)
+        assert (np.abs(second.judged.rewards - raw) > 1e-4).any()
+    else:
+        _, second = learner.learn(state, GROUPS, 2)
+        spread = [np.ptp(second.judged.token_advantages[p, g, :n]) for (p, g), n in np.ndenumerate(LENGTHS) if n > 1]
+        assert min(spread) > 0
+
+
+def test_adaptive_kl_survives_a_checkpoint():
+    learner = make_learner(tiny_session(), objective={"kl_target": 1e-6, "kl_horizon": 2})
+    state, first = learner.learn(fresh_state(learner), GROUPS, 1)
+    _, second = learner.learn(state, GROUPS, 2)
+    # The KL of the first step is 0, below any target; that of the second far above it.
+    assert (first.kl_factor, second.kl_factor) == (1.0, pytest.approx(0.9))
+    assert learner.host_state()["kl_factor"] == pytest.approx(0.9 * 1.1)
+    other = make_learner(tiny_session(), objective={"kl_target": 1e-6, "kl_horizon": 2})
+    other.restore_host_state(learner.host_state())
+    assert other.host_state() == learner.host_state()
 
 
 def test_further_epochs_learn_from_the_same_old_logprobs():
@@ -128,7 +157,7 @@ def test_four_devices_make_the_same_step_as_one():
     for num_devices, parallel in ((1, ParallelConfig()), (4, ParallelConfig(fsdp=2, tensor=2))):
         session = tiny_session(parallel, num_devices)
         learner = make_learner(session, kl_coefficient=0.0)
-        state, learned = learner.learn(learner.initial_state(session.params), GROUPS, JUDGED, step=1)
+        state, learned = learner.learn(learner.initial_state(session.params), GROUPS, step=1)
         assert int(state.num_updates) == 1
         assert shardings(state) == shardings(learner.abstract_state())
         np.testing.assert_array_equal(learned.statistics.ratio_max, 1.0)

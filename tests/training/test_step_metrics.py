@@ -26,7 +26,11 @@ GROUPS = [
 ]
 TRAINED = np.array([[True, True], [False, False], [True, True]])
 JUDGED = Judged(
-    np.array([[1, -1], [0, 0], [0.5, -0.5]], np.float32), TRAINED, zero_variance=np.array([False, False, True])
+    rewards=np.array([[1.0, 0.0], [0.5, np.nan], [2.0, 1.0]]),
+    valid=TRAINED,
+    trained=TRAINED,
+    zero_variance=np.array([False, False, True]),
+    advantages=np.array([[1, -1], [0, 0], [0.5, -0.5]], np.float32),
 )
 
 
@@ -36,6 +40,8 @@ def statistics(**changed):
 
 
 LEARNED = Learned(
+    judged=JUDGED,
+    kl_factor=1.5,
     losses=(0.25, 0.75),
     grad_norms=(1.0, 2.0),
     learning_rate=1e-4,
@@ -46,6 +52,7 @@ LEARNED = Learned(
         clipped_high=[[0, 2], [0, 0], [1, 0]],
         mismatch=[[0.1, 0.1], [0, 0], [0.07, 0]],
         mismatch_kl=[[-0.1, 0.1], [0, 0], [0.09, 0]],
+        correction=[[2, 3], [0, 0], [2.5, 1.5]],
         ratio_max=[[1.5, 0], [0, 0], [1.25, 1]],
         mismatch_max=[[0.1, 0], [0, 0], [0.05, 0]],
     ),
@@ -101,7 +108,7 @@ def test_a_domain_whose_checkers_all_failed_has_statuses_but_no_mean():
 
 
 def test_token_means_are_over_trained_tokens_by_hand():
-    found = objective_metrics(GROUPS, JUDGED, LEARNED)
+    found = objective_metrics(GROUPS, LEARNED)
     # 2 + 3 tokens of the first group and 2 + 2 of the last; the second is not trained on.
     expected = {
         "objective/loss": 0.5,
@@ -119,13 +126,16 @@ def test_token_means_are_over_trained_tokens_by_hand():
         "mismatch/logprob_abs_mean": 0.27 / 9,
         "mismatch/logprob_abs_max": 0.1,
         "mismatch/kl": 0.09 / 9,
+        "mismatch/importance_weight": 9 / 9,
+        "objective/kl_factor": 1.5,
     }
     assert found == pytest.approx(expected)
 
 
 def test_a_step_without_trained_tokens_has_finite_metrics():
-    judged = Judged(np.zeros((3, 2), np.float32), np.zeros((3, 2), bool), np.zeros(3, bool))
-    found = objective_metrics(GROUPS, judged, replace(LEARNED, statistics=statistics()))
+    nothing = np.zeros((3, 2), bool)
+    judged = replace(JUDGED, valid=nothing, trained=nothing, advantages=np.zeros((3, 2), np.float32))
+    found = objective_metrics(GROUPS, replace(LEARNED, judged=judged, statistics=statistics()))
     assert np.isfinite(list(found.values())).all()
 
 

@@ -14,13 +14,14 @@ import pytest
 from flax import nnx
 from jax.sharding import NamedSharding, PartitionSpec
 
-from grpo_jax.config import ParallelConfig, TrainingConfig
+from grpo_jax.config import Domain, ObjectiveConfig, ParallelConfig, TrainingConfig
 from grpo_jax.models.transformer import abstract_params
-from grpo_jax.objective.presets import ResolvedObjective
+from grpo_jax.objective.domain_terms import domain_terms
+from grpo_jax.objective.presets import resolve
 from grpo_jax.parallel.mesh import make_mesh
 from grpo_jax.parallel.rules import MESH_AXES, batch_multiple, param_shardings
 from grpo_jax.parallel.transfer import fetch, place
-from grpo_jax.rollout.packing import PackingPlan, pack
+from grpo_jax.rollout.packing import GroupTerms, PackingPlan, pack
 from grpo_jax.training.optimizer import make_optimizer
 from grpo_jax.training.scoring import score
 from grpo_jax.training.state import TrainState
@@ -34,15 +35,13 @@ GRAPH, SHAPES, NAMES = abstract_params(ARCH)
 TOLERANCE = 1e-5
 TEMPERATURES = (0.7, 1.0, 1.3)
 
-OBJECTIVE = ResolvedObjective(
-    name="grpo",
-    clip_low=0.2,
-    clip_high=0.28,
-    kl_coefficient=0.1,
-    kl_estimator="k3",
-    aggregation="token_mean",
-    advantage="group_std",
+CLIP_LOW, CLIP_HIGH, KL_COEFFICIENT = 0.2, 0.28, 0.1
+SETTINGS = ObjectiveConfig(
+    clip_low=CLIP_LOW, clip_high=CLIP_HIGH, kl_coefficient=KL_COEFFICIENT, aggregation="token_mean"
 )
+DOMAINS = {"plain": Domain()}
+OBJECTIVE = resolve(SETTINGS, DOMAINS)
+TERMS = domain_terms(SETTINGS, OBJECTIVE, DOMAINS)
 PLAN = PackingPlan(
     prompt_buckets=(12,),
     completion_buckets=(9,),
@@ -116,6 +115,10 @@ def plain_logprobs(params, groups):
     return [flat[g * size : (g + 1) * size] for g in range(len(groups))]
 
 
+def group_terms(temperatures):
+    return [GroupTerms(0, temperature) for temperature in temperatures]
+
+
 def row_temperatures(groups):
     return np.repeat(np.asarray(TEMPERATURES[: len(groups)], np.float32), len(groups[0].rollouts))
 
@@ -126,7 +129,7 @@ def plain_loss(params, ids, temperature, mask, advantages, old, reference, kl_co
     """The loss as the papers write it: rows of token sums, then one weight a row."""
     new = full_logprobs(params, ids, temperature)
     ratio, advantage = jnp.exp(new - old), advantages[:, None]
-    clipped = jnp.clip(ratio, 1 - OBJECTIVE.clip_low, 1 + OBJECTIVE.clip_high)
+    clipped = jnp.clip(ratio, 1 - CLIP_LOW, 1 + CLIP_HIGH)
     loss = -jnp.minimum(ratio * advantage, clipped * advantage)
     gap = reference - new
     for coefficient, kl in zip(kl_coefficients, (-gap, gap**2 / 2, jnp.exp(gap) - gap - 1), strict=True):
@@ -154,7 +157,7 @@ def plain(params, step, aggregation="token_mean", estimator="k3", with_old=True,
         "row_sum_constant": np.full(len(ids), 1 / (num_rows * PLAN.max_completion_tokens)),
         "row_sum_padded": np.full(len(ids), 1 / (num_rows * longest)),
     }[aggregation]
-    kl = np.array([with_reference * OBJECTIVE.kl_coefficient * (estimator == one) for one in ("k1", "k2", "k3")])
+    kl = np.array([with_reference * KL_COEFFICIENT * (estimator == one) for one in ("k1", "k2", "k3")])
     temperatures, advantages = row_temperatures(step.groups), step.advantages.reshape(-1)
     return plain_loss(
         params, ids, temperatures, mask, advantages, **by_row, kl_coefficients=kl, row_weights=row_weights
@@ -170,15 +173,17 @@ def packed(step, plan, *, with_old=True, with_reference=True, order=None):
 
     def lay_out(values=None):
         groups = chosen(step.groups) if values is None else with_logprobs(chosen(step.groups), chosen(values))
-        return pack(groups, step.advantages[order], step.trained[order], chosen(TEMPERATURES), plan)
+        return pack(groups, step.advantages[order], step.trained[order], group_terms(chosen(TEMPERATURES)), plan)
 
     old = lay_out(step.old).sampler_logprobs if with_old else None
     return lay_out(), old, lay_out(step.reference).sampler_logprobs if with_reference else None
 
 
 @partial(quick_jit, static_argnames=("objective", "dtype", "remat"))
-def gradient_of(params, batch, old, reference, objective=OBJECTIVE, dtype=jnp.float32, remat=False):
-    return accumulate_gradient(GRAPH, params, batch, old, reference, objective=objective, dtype=dtype, remat=remat)
+def gradient_of(params, batch, old, reference, objective=OBJECTIVE, terms=TERMS, dtype=jnp.float32, remat=False):
+    return accumulate_gradient(
+        GRAPH, params, batch, old, reference, terms, objective=objective, dtype=dtype, remat=remat
+    )
 
 
 @pytest.fixture(scope="module")
@@ -203,7 +208,7 @@ def test_equals_plain_rows_for_every_aggregation(aggregation, params, step):
 
 @pytest.mark.parametrize("estimator", ["k1", "k2"])
 def test_equals_plain_rows_for_every_kl_estimator(estimator, params, step):
-    found = gradient_of(params, *packed(step, PLAN), objective=replace(OBJECTIVE, kl_estimator=estimator))
+    found = gradient_of(params, *packed(step, PLAN), objective=replace(OBJECTIVE, kl_estimators=(estimator,)))
     assert_same(found, plain(params, step, estimator=estimator))
 
 
@@ -272,8 +277,8 @@ def test_statistics_are_sums_over_the_trained_tokens_of_each_response(params, st
                 continue
             new, old, reference = policy[g][m], step.old[g][m], step.reference[g][m]
             ratio, gap = np.exp(new - old), reference - new
-            low = (ratio < 1 - OBJECTIVE.clip_low) & (step.advantages[g, m] < 0)
-            high = (ratio > 1 + OBJECTIVE.clip_high) & (step.advantages[g, m] > 0)
+            low = (ratio < 1 - CLIP_LOW) & (step.advantages[g, m] < 0)
+            high = (ratio > 1 + CLIP_HIGH) & (step.advantages[g, m] > 0)
             sampler = rollout.completion.sampler_logprobs
             assert found.kl == pytest.approx((np.exp(gap) - gap - 1).sum(), rel=1e-4)
             assert found.ratio_max == pytest.approx(ratio.max(), rel=1e-4)
@@ -291,7 +296,7 @@ def test_scoring_gives_the_logprobs_of_plain_rows(params, step):
         with_logprobs(step.groups, plain_logprobs(params, step.groups)),
         step.advantages,
         step.trained,
-        TEMPERATURES,
+        group_terms(TEMPERATURES),
         replace(PLAN, microbatch_tokens=60),
     ).sampler_logprobs
     np.testing.assert_allclose(found[batch.mask], expected[batch.mask], atol=2e-5)
@@ -301,7 +306,7 @@ def test_an_update_is_one_optimizer_step_along_the_gradient(params, step, whole)
     optimizer = make_optimizer(TrainingConfig(learning_rate=1e-2, max_grad_norm=0.1), 10)
     state = TrainState(params, optimizer.init(params), jnp.int32(3))
     run = quick_jit(partial(update, GRAPH, optimizer, objective=OBJECTIVE, dtype=jnp.float32, remat=False))
-    after, output = run(state, *packed(step, PLAN))
+    after, output = run(state, *packed(step, PLAN), TERMS)
     changes, _ = optimizer.update(whole[1], optimizer.init(params), params)
     jax.tree.map(
         lambda found, wanted: np.testing.assert_allclose(found, wanted, atol=1e-4),
@@ -312,3 +317,55 @@ def test_an_update_is_one_optimizer_step_along_the_gradient(params, step, whole)
     # Before clipping, so that a spike shows.
     assert float(output.grad_norm) == pytest.approx(float(optax.tree.norm(whole[1])), rel=1e-5)
     assert float(output.grad_norm) > 0.1
+
+
+def test_each_row_takes_the_terms_of_its_domain(params, step, whole):
+    """Two domains in one program equal two programs, each with the terms of one domain everywhere."""
+    domains = {
+        "plain": Domain(),
+        "own": Domain(clip_low=0.05, clip_high=0.1, kl_coefficient=0.7, kl_estimator="k2", entropy_coefficient=0.3),
+    }
+    objective = resolve(SETTINGS, domains)
+    terms = domain_terms(SETTINGS, objective, domains)
+    batch, old, reference = packed(step, PLAN)
+    index = np.array([[0, 1, 0]], np.int32)
+    mixed = gradient_of(params, batch._replace(domain=index), old, reference, objective, terms)
+    alone = []
+    for number in (0, 1):
+        only = batch._replace(
+            domain=np.full_like(index, number), weights=batch.weights * (index == number)[..., None, None]
+        )
+        alone.append(gradient_of(params, only, old, reference, objective, terms))
+    assert_same(mixed, jax.tree.map(lambda a, b: a + b, alone[0][:2], alone[1][:2]))
+    plain = batch._replace(weights=batch.weights * (index == 0)[..., None, None])
+    assert_same(alone[0], gradient_of(params, plain, old, reference))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"name": "gspo", "clip_low": 0.05, "clip_high": 0.05},
+        {"name": "gspo_token", "clip_low": 0.05, "clip_high": 0.05},
+        {"name": "cispo"},
+        {"name": "grpo", "dual_clip": 1.4, "entropy_coefficient": 0.1},
+        {"name": "grpo", "correction": "truncate", "correction_max": 1.1, "offpolicy_threshold": 0.05},
+        {"name": "grpo", "correction": "mask", "correction_level": "sequence", "correction_max": 1.5},
+        {"name": "grpo", "kl_estimator": "k3_corrected"},
+        {"name": "grpo", "kl_estimator": "k3_k2"},
+    ],
+    ids=lambda change: "-".join(str(value) for value in change.values()),
+)
+def test_every_objective_is_the_same_however_the_update_is_cut(change, params, step):
+    settings = (
+        replace(SETTINGS, clip_low=None, clip_high=None, **change)
+        if "clip_low" not in change
+        else replace(SETTINGS, **change)
+    )
+    objective = resolve(settings, DOMAINS)
+    terms = domain_terms(settings, objective, DOMAINS)
+    expected = gradient_of(params, *packed(step, PLAN), objective, terms)
+    cut = replace(PLAN, microbatch_tokens=1, row_multiple=5, prompt_buckets=(40,), completion_buckets=(24,))
+    found = gradient_of(params, *packed(step, cut, order=[2, 0, 1]), objective, terms)
+    assert_same(found, expected)
+    grpo = gradient_of(params, *packed(step, PLAN))
+    assert not np.allclose(jax.tree.leaves(found[1])[0], jax.tree.leaves(grpo[1])[0], rtol=1e-3)
