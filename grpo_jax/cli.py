@@ -101,6 +101,7 @@ def build_parser() -> argparse.ArgumentParser:
     export.add_argument("run", metavar="RUN_OR_CHECKPOINT", help="a run's folder or one checkpoint in it")
     export.add_argument("--output", required=True, metavar="DIR", help="folder to write")
     export.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32", help="default: float32")
+    export.add_argument("--adapter", action="store_true", help="the LoRA adapters alone, as peft loads them")
     prepare = add("prepare", run_prepare, "turn a raw public dataset into problems", config=False)
     prepare.add_argument("dataset", metavar="DATASET", help="name of the dataset, for example gsm8k")
     prepare.add_argument("--input", required=True, metavar="PATH", help="the raw file")
@@ -164,7 +165,7 @@ def run_export(arguments: argparse.Namespace) -> None:
     """`grpo-jax export`: write a Hugging Face folder and print its path."""
     from grpo_jax.checkpoint.export import export_run
 
-    print(export_run(arguments.run, arguments.output, arguments.dtype))
+    print(export_run(arguments.run, arguments.output, arguments.dtype, arguments.adapter))
 
 
 def run_prepare(arguments: argparse.Namespace) -> None:

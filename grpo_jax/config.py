@@ -29,6 +29,18 @@ class LoraConfig:
     """Rows of each pair of factors."""
     alpha: float = 32.0
     """The product of the factors is scaled by alpha / rank."""
+    rank_stabilized: bool = False
+    """Scale by alpha / sqrt(rank) instead (https://arxiv.org/abs/2312.03732)."""
+    targets: tuple[Literal["query", "key", "value", "output", "gate", "up", "down"], ...] = (
+        "query",
+        "key",
+        "value",
+        "output",
+        "gate",
+        "up",
+        "down",
+    )
+    """Weights of every layer that get adapters."""
 
 
 @dataclass(frozen=True)
@@ -122,8 +134,8 @@ class Domain:
 class CurriculumConfig:
     """What changes over the run: which problems are drawn."""
 
-    difficulty: DifficultyConfig = DifficultyConfig()
-    adaptive: AdaptiveConfig = AdaptiveConfig()
+    difficulty: DifficultyConfig = field(default_factory=DifficultyConfig)
+    adaptive: AdaptiveConfig = field(default_factory=AdaptiveConfig)
 
 
 @dataclass(frozen=True)
@@ -393,7 +405,7 @@ def check_ranges(config: RunConfig) -> None:
             f"sampling.temperature={config.sampling.temperature} must be above 0 for training; "
             "greedy groups have no variance"
         )
-    _check_mixing(config.data, config.domains)
+    _check_mixing(config.data, config.domains, config.curriculum.adaptive.domain_weights)
     check_curriculum(config.curriculum.difficulty, config.curriculum.adaptive)
     _check_model(config.model)
     for name, domain in config.domains.items():
@@ -411,7 +423,7 @@ def check_ranges(config: RunConfig) -> None:
             raise ConfigError(f"domains.{name}.prompt_template lacks {{prompt}}")
 
 
-def _check_mixing(data: DataConfig, domains: Mapping[str, Domain]) -> None:
+def _check_mixing(data: DataConfig, domains: Mapping[str, Domain], learned: bool) -> None:
     prompts, num = data.prompts_per_step, len(domains)
     if data.strict and data.mixing == "balanced" and num and prompts % num:
         near = [size for size in (prompts // num * num, (prompts // num + 1) * num) if size]
@@ -419,6 +431,8 @@ def _check_mixing(data: DataConfig, domains: Mapping[str, Domain]) -> None:
             f"data.prompts_per_step={prompts} cannot be shared equally by {num} domains (data.strict=true); "
             f"the nearest sizes that work: {' and '.join(map(str, near))}"
         )
+    if learned and data.mixing in ("sequential", "concat"):
+        raise ConfigError(f"curriculum.adaptive.domain_weights=true has no weights to change in mixing={data.mixing}")
     if data.mixing != "annealed":
         return
     if not 0 <= data.anneal_from < data.anneal_until <= 1:
@@ -433,9 +447,8 @@ def _check_mixing(data: DataConfig, domains: Mapping[str, Domain]) -> None:
             raise ConfigError(f"data.anneal_to names {name!r}, which domains lacks (it has {', '.join(domains)})")
         if weight < 0:
             raise ConfigError(f"data.anneal_to.{name}={weight} must be at least 0")
-    for field_name, weights in (("domains", [own.weight for own in domains.values()]), ("data.anneal_to", data.anneal_to.values())):
-        if domains and not any(weights):
-            raise ConfigError(f"all weights of {field_name} are 0; data.mixing=annealed needs one above")
+    if domains and not (any(own.weight for own in domains.values()) and any(data.anneal_to.values())):
+        raise ConfigError("data.mixing=annealed needs a weight above 0 among domains and in data.anneal_to")
 
 
 def _check_model(model: ModelConfig) -> None:

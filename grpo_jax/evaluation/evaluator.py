@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Held-out accuracy by domain, with the sampler and the rewards of training."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from grpo_jax.checkpoint.run_weights import restore_params
 from grpo_jax.config import RunConfig
 from grpo_jax.data.loader import evaluation_prompts
+from grpo_jax.models.lora import join
 from grpo_jax.records import ConfigError, Prompt, RewardStatus, RolloutGroup
 from grpo_jax.rewards.pool import RewardPool
 from grpo_jax.rollout.collector import RolloutCollector
@@ -81,9 +83,14 @@ def evaluate(config: RunConfig, checkpoint: str | None) -> dict[str, float]:
     """
     if not config.data.eval_sources:
         raise ConfigError("data.eval_sources is empty; name at least one source to evaluate on")
+    if checkpoint is None:
+        config = dataclasses.replace(config, model=dataclasses.replace(config.model, lora=None))
     session = open_session(config)
     prompts = evaluation_prompts(config.data, config.domains, session.tokenizer, config.evaluation.max_problems)
-    params = session.params if checkpoint is None else restore_params(checkpoint, session.shapes)
+    params = session.params
+    if checkpoint is not None:
+        trained = restore_params(checkpoint, session.trained_shapes)
+        params = join(session.params, trained) if session.lora else trained
     with RewardPool(config.domains, config.rewards) as pool:
         collector = RolloutCollector(config, session.engine, pool, session.tokenizer)
         return Evaluator(config, collector, prompts).run(session.engine.serve(params), policy_version=0)

@@ -23,6 +23,7 @@ MESH_AXES: dict[str, tuple[str, ...]] = {
     "layers": (),
     "head": (),
     "norm": (),
+    "rank": (),
     "whole": (),
 }
 """Weights: `fsdp` splits the width for storage (gathered when used), `tensor` splits the products. Rows: split over

@@ -51,11 +51,11 @@ class RolloutCollector:
 
         Args:
             weights: Serving view of the policy.
-            prompts: Each problem's domain sets temperature and token limit.
+            prompts: Each sets its temperature (its own or its domain's), its domain the token limit.
             num_samples: Completions of each prompt.
             step: Names the noise, with the run's seed.
             policy_version: Recorded on every rollout.
-            temperature: Takes the place of every domain's; 0 is greedy.
+            temperature: Takes the place of every prompt's; 0 is greedy.
         """
         start = time.perf_counter()
         requests = [self._request(prompt, temperature) for prompt in prompts]
@@ -88,7 +88,7 @@ class RolloutCollector:
         return SampleRequest(
             token_ids=prompt.token_ids,
             noise_id=prompt.problem.id,
-            temperature=config.temperature_of(domain) if temperature is None else temperature,
+            temperature=config.temperature_of_prompt(prompt) if temperature is None else temperature,
             max_tokens=config.max_completion_tokens_of(domain),
             top_p=config.sampling.top_p,
             top_k=config.sampling.top_k,

@@ -13,6 +13,7 @@ from jax.sharding import Mesh
 from grpo_jax.checkpoint.pretrained import Published, load_published
 from grpo_jax.config import RunConfig
 from grpo_jax.models.architecture import Architecture
+from grpo_jax.models.lora import LoraSpec, adapters_of, lora_spec
 from grpo_jax.models.tokenizer import HuggingFaceTokenizer
 from grpo_jax.models.transformer import Params, abstract_params
 from grpo_jax.parallel.mesh import make_mesh
@@ -30,25 +31,31 @@ class Session:
 
     Attributes:
         arch: Sizes and switches.
-        graph: Static half of the `Transformer`.
-        shapes: Shapes of the float32 weights, with their shardings.
-        params: The starting weights, float32, on the mesh.
+        graph: Static half of the `Transformer` that is trained, with adapters where there are any.
+        base_graph: The same without adapters.
+        shapes: Shapes of the published weights, with their shardings.
+        trained_shapes: Shapes of what is trained, with their shardings: float32, all weights or the adapters.
+        params: The starting weights on the mesh: float32 where they are trained, else in the compute dtype.
         tokenizer: The model's.
         hf_config: Its `config.json`, for export.
         mesh: Devices.
         dtype: Compute dtype.
         engine: Sampler on this mesh.
+        lora: The adapters, or None where all weights are trained.
     """
 
     arch: Architecture
     graph: nnx.GraphDef
+    base_graph: nnx.GraphDef
     shapes: Params
+    trained_shapes: Params
     params: Params
     tokenizer: HuggingFaceTokenizer
     hf_config: dict[str, Any]
     mesh: Mesh
     dtype: Any
     engine: SamplingEngine
+    lora: LoraSpec | None = None
 
 
 def open_session(config: RunConfig, published: Published | None = None) -> Session:
@@ -61,14 +68,21 @@ def open_session(config: RunConfig, published: Published | None = None) -> Sessi
     Raises:
         ConfigError: The model or the mesh cannot be had as configured, or a limit exceeds the model's context.
     """
+    _check_supported(config)
     mesh = make_mesh(config.parallel)
     model = published or load_published(config.model.path)
     arch, tokenizer = model.architecture, model.tokenizer
     _check_context(config, arch)
-    graph, shapes, names = abstract_params(arch)
-    shardings = param_shardings(mesh, shapes, names)
+    base_graph, shapes, names = abstract_params(arch)
+    lora = lora_spec(config.model.lora)
+    graph, trained_shapes = (base_graph, placed_shapes(mesh, shapes, names))
+    if lora is not None:
+        graph, shapes_with, names_with = abstract_params(arch, lora=lora)
+        trained_shapes = placed_shapes(mesh, adapters_of(shapes_with), adapters_of(names_with))
     params = model.read_weights(_Placer(mesh))
     dtype = DTYPES[config.model.dtype]
+    if lora is not None:
+        params = jax.tree.map(lambda leaf: leaf.astype(dtype), params)
     engine = SamplingEngine(
         arch,
         shapes,
@@ -80,11 +94,37 @@ def open_session(config: RunConfig, published: Published | None = None) -> Sessi
         chunk_tokens=config.sampling.chunk_tokens,
         max_prompt_tokens=config.data.max_prompt_tokens,
         slots=config.sampling.slots,
+        lora=lora,
     )
-    placed = jax.tree.map(
-        lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), shapes, shardings
+    return Session(
+        arch=arch,
+        graph=graph,
+        base_graph=base_graph,
+        shapes=placed_shapes(mesh, shapes, names),
+        trained_shapes=trained_shapes,
+        params=params,
+        tokenizer=tokenizer,
+        hf_config=model.hf_config,
+        mesh=mesh,
+        dtype=dtype,
+        engine=engine,
+        lora=lora,
     )
-    return Session(arch, graph, placed, params, tokenizer, model.hf_config, mesh, dtype, engine)
+
+
+def placed_shapes(mesh: Mesh, shapes: Params, names: Params) -> Params:
+    """The shapes with the shardings that the rules give them."""
+    return jax.tree.map(
+        lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
+        shapes,
+        param_shardings(mesh, shapes, names),
+    )
+
+
+def _check_supported(config: RunConfig) -> None:
+    """Refuse what a config can say and no part of this version does."""
+    if config.model.reasoning_vocab_size:
+        raise ConfigError("model.reasoning_vocab_size is not supported by this version's trainer; leave it out")
 
 
 def _check_context(config: RunConfig, arch: Architecture) -> None:

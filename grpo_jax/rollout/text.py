@@ -41,7 +41,8 @@ def sample_text(config: RunConfig, prompt: str, num_samples: int, temperature: f
             f"{len(token_ids)} tokens exceeds the model's context; at most {room} fit"
         )
     data = dataclasses.replace(config.data, max_prompt_tokens=len(token_ids))
-    session = open_session(dataclasses.replace(config, data=data, domains={}), model)
+    base = dataclasses.replace(config.model, lora=None)
+    session = open_session(dataclasses.replace(config, model=base, data=data, domains={}), model)
     request = SampleRequest(
         token_ids=token_ids,
         noise_id=prompt,

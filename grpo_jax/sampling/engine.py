@@ -8,6 +8,7 @@ from typing import Any
 from jax.sharding import Mesh
 
 from grpo_jax.models.architecture import Architecture
+from grpo_jax.models.lora import LoraSpec
 from grpo_jax.models.transformer import Params
 from grpo_jax.sampling.programs import Programs
 from grpo_jax.sampling.request import Sample, SampleRequest
@@ -31,6 +32,7 @@ class SamplingEngine:
         chunk_tokens: int,
         max_prompt_tokens: int,
         slots: int | None = None,
+        lora: LoraSpec | None = None,
     ):
         """Set up the programs; each compiles when first used.
 
@@ -45,6 +47,7 @@ class SamplingEngine:
             chunk_tokens: Decode steps of one device program.
             max_prompt_tokens: Longest prompt that will come: the largest prompt bucket.
             slots: Prompts decoded at once; None is all of a call.
+            lora: Adapters that come with the parameters of `serve`, to be merged into them.
         """
         self._max_positions, self._max_prompt_tokens, self._slots = arch.max_positions, max_prompt_tokens, slots
         self._programs = Programs(
@@ -57,10 +60,11 @@ class SamplingEngine:
             pad_id=pad_id,
             chunk_tokens=chunk_tokens,
             max_prompt_tokens=max_prompt_tokens,
+            lora=lora,
         )
 
     def serve(self, params: Params) -> ServingWeights:
-        """The rollout copy of the weights: cast, unstacked and resharded by one program."""
+        """The rollout copy of the weights: adapters merged, cast, unstacked and resharded by one program."""
         return self._programs.serve(params)
 
     def sample(

@@ -17,6 +17,7 @@ from jax.sharding import Mesh
 from jaxtyping import Array, Key, UInt32
 
 from grpo_jax.models.architecture import Architecture
+from grpo_jax.models.lora import LoraSpec, merged
 from grpo_jax.models.transformer import Params
 from grpo_jax.parallel.rules import batch_multiple, batch_sharding, param_shardings
 from grpo_jax.sampling.buckets import buckets_up_to
@@ -51,6 +52,7 @@ class Programs:
         pad_id: int,
         chunk_tokens: int,
         max_prompt_tokens: int,
+        lora: LoraSpec | None = None,
     ):
         self.by_slot, self.slot_multiple = batch_sharding(mesh), batch_multiple(mesh)
         self.stop_ids = np.asarray(sorted(set(stop_ids)), np.int32)
@@ -59,7 +61,8 @@ class Programs:
 
         view = partial(serving_view, arch=arch, dtype=dtype)
         self.serve = jax.jit(
-            view, out_shardings=param_shardings(mesh, jax.eval_shape(view, shapes), serving_names(names, arch))
+            lambda params: view(merged(params, lora)),
+            out_shardings=param_shardings(mesh, jax.eval_shape(view, shapes), serving_names(names, arch)),
         )
         prompt_kv, own_kv = _cache_shardings(arch, mesh)
         slots = Slots._make([prompt_kv, *[self.by_slot] * (len(Slots._fields) - 1)])

@@ -15,6 +15,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 from jaxtyping import Array, Bool, Float32, Int32
 
 from grpo_jax.config import RunConfig
+from grpo_jax.models.lora import fresh_adapters, join
 from grpo_jax.models.transformer import Params
 from grpo_jax.objective.domain_terms import DomainTerms, domain_terms
 from grpo_jax.objective.kl import token_kl
@@ -85,11 +86,15 @@ class Learner:
             aggregation=self._objective.aggregation,
             pad_id=session.tokenizer.pad_id,
         )
+        self._frozen: Params = session.params if session.lora else {}
         self._reference = None
         if self._objective.uses_reference:
-            # A real copy: the update donates the policy's own buffers.
-            self._reference = jax.tree.map(lambda leaf: jnp.array(leaf, session.dtype, copy=True), session.params)
+            # A real copy where all weights are trained: the update donates the policy's own buffers.
+            self._reference = self._frozen or jax.tree.map(
+                lambda leaf: jnp.array(leaf, session.dtype, copy=True), session.params
+            )
         self._score = jax.jit(partial(score, session.graph, dtype=session.dtype))
+        self._score_reference = jax.jit(partial(score, session.base_graph, dtype=session.dtype))
         self._penalty = jax.jit(partial(_kl_penalty, objective=self._objective))
         self._update = jax.jit(
             partial(
@@ -107,7 +112,7 @@ class Learner:
 
     def abstract_state(self) -> TrainState:
         """Shapes and shardings of the state, for restoring a checkpoint."""
-        shapes, other = self._session.shapes, replicated(self._session.mesh)
+        shapes, other = self._session.trained_shapes, replicated(self._session.mesh)
         shardings = jax.tree.map(lambda leaf: leaf.sharding, shapes)
         optimizer = optimizer_shardings(self._optimizer, shapes, shardings, other)
         placement = TrainState(shardings, optimizer, cast(Any, other))
@@ -118,9 +123,16 @@ class Learner:
         )
 
     def initial_state(self, params: Params) -> TrainState:
-        """State before the first update. `params` is donated."""
+        """State before the first update. `params` is donated, unless adapters are trained beside it."""
         shardings = jax.tree.map(lambda leaf: leaf.sharding, self.abstract_state())
+        if self._session.lora:
+            key = jax.random.key(self._config.seed)
+            params = jax.jit(partial(fresh_adapters, self._session.trained_shapes), out_shardings=shardings.params)(key)
         return jax.jit(partial(_initial, self._optimizer), donate_argnums=0, out_shardings=shardings)(params)
+
+    def policy(self, state: TrainState) -> Params:
+        """All weights of the policy, adapters among them where there are any; no copy."""
+        return join(self._frozen, state.params)
 
     def learn(self, state: TrainState, groups: Sequence[RolloutGroup], step: int) -> tuple[TrainState, Learned]:
         """Run the updates of one step. `state` is donated.
@@ -138,10 +150,10 @@ class Learner:
         judged = judge(groups, self._config, self._objective)
         parts = np.array_split(np.arange(len(groups)), settings.minibatches)
         batches = [self._pack(groups, judged, part) for part in parts]
-        references = [self._score(self._reference, batch) if self._reference else None for batch in batches]
+        references = [self._score_reference(self._reference, batch) if self._reference else None for batch in batches]
         kl_in_reward = self._objective.kl_in_reward and self._objective.uses_reference
         on_policy = self._updates_per_step == 1 and not kl_in_reward
-        old = [None if on_policy else self._score(state.params, batch) for batch in batches]
+        old = [None if on_policy else self._score(self.policy(state), batch) for batch in batches]
         factor = self._kl.factor
         terms = domain_terms(self._config.objective, self._objective, self._config.domains, factor)
         if kl_in_reward:
@@ -152,7 +164,12 @@ class Learner:
         for _ in range(settings.epochs):
             for batch, old_logprobs, reference in zip(batches, old, references, strict=True):
                 state, output = self._update(
-                    state=state, batch=batch, old_logprobs=old_logprobs, reference_logprobs=reference, terms=terms
+                    state=state,
+                    frozen=self._frozen,
+                    batch=batch,
+                    old_logprobs=old_logprobs,
+                    reference_logprobs=reference,
+                    terms=terms,
                 )
                 outputs.append(fetch(output))
                 self._check_finite(state, outputs[-1], step)
@@ -188,7 +205,8 @@ class Learner:
     def _terms_of(self, group: RolloutGroup) -> GroupTerms:
         name = group.prompt.problem.domain
         domain = self._config.domains[name]
-        return GroupTerms([*self._config.domains].index(name), self._config.temperature_of(name), domain.loss_weight)
+        temperature = self._config.temperature_of_prompt(group.prompt)
+        return GroupTerms([*self._config.domains].index(name), temperature, domain.loss_weight)
 
     def _penalties(
         self,

@@ -19,9 +19,12 @@ from types import FrameType
 import jax
 
 from grpo_jax.checkpoint.hf_export import export_hugging_face
+from grpo_jax.checkpoint.peft_export import export_peft
 from grpo_jax.config import RunConfig
+from grpo_jax.data.adaptive import outcomes_of
 from grpo_jax.data.loader import ProblemLoader, evaluation_prompts
 from grpo_jax.evaluation.evaluator import Evaluator
+from grpo_jax.models.lora import merged
 from grpo_jax.overrides import config_as_dict
 from grpo_jax.records import ConfigError
 from grpo_jax.rewards.pool import RewardPool
@@ -99,8 +102,8 @@ class _Run:
         stack.callback(self._pool.close)
         session = self._session = open_session(config)
         logger.info("%s, %.1f M parameters", session.arch.family, session.arch.num_parameters / 1e6)
-        self._loader = ProblemLoader(config.data, config.domains, session.tokenizer, config.seed)
-        self._total_steps = self._last_step()
+        self._loader = ProblemLoader(config, session.tokenizer)
+        self._total_steps = self._loader.num_steps
         self._learner = Learner(config, session, self._total_steps)
         self._collector = RolloutCollector(config, session.engine, self._pool, session.tokenizer)
         self._evaluator = self._make_evaluator()
@@ -143,7 +146,7 @@ class _Run:
         """Draw, sample and score, learn; returns the step's metrics."""
         start = time.perf_counter()
         prompts = next(self._loader)
-        weights = self._session.engine.serve(self._state.params)
+        weights = self._session.engine.serve(self._learner.policy(self._state))
         drawn = time.perf_counter()
         collected = self._collector.collect(
             weights,
@@ -153,6 +156,7 @@ class _Run:
             policy_version=int(self._state.num_updates),
         )
         del weights
+        self._loader.record(step - 1, outcomes_of(collected.groups))
         sampled_at = time.perf_counter()
         self._state, learned = self._learner.learn(self._state, collected.groups, step)
         learned_at = time.perf_counter()
@@ -166,6 +170,7 @@ class _Run:
             "step": time.perf_counter() - start,
         }
         return {
+            **self._loader.metrics(),
             **reward_metrics(collected.groups, self._config),
             **objective_metrics(collected.groups, learned),
             **resource_metrics(seconds, collected.sampled_tokens, learned.tokens, self._pool.statistics()),
@@ -180,8 +185,9 @@ class _Run:
             done, state, host = restored
             self._loader.restore(host["loader"])
             self._learner.restore_host_state(host["learner"])
-            for leaf in jax.tree.leaves(self._session.params):
-                leaf.delete()  # the starting weights, of which the reference has its own copy
+            if not self._session.lora:
+                for leaf in jax.tree.leaves(self._session.params):
+                    leaf.delete()  # the starting weights, of which the reference has its own copy
             logger.info("going on after step %d", done)
         # What no checkpoint of this very run stands behind is of another course: all of it, where the run starts afresh
         # or goes on from another run's checkpoint.
@@ -205,7 +211,7 @@ class _Run:
     def _evaluate(self) -> dict[str, float]:
         assert self._evaluator is not None
         start = time.perf_counter()
-        weights = self._session.engine.serve(self._state.params)
+        weights = self._session.engine.serve(self._learner.policy(self._state))
         metrics = self._evaluator.run(weights, int(self._state.num_updates))
         return {**metrics, "time/evaluation_seconds": time.perf_counter() - start}
 
@@ -216,11 +222,19 @@ class _Run:
             export_hugging_face(
                 self._folder.final_model,
                 session.arch,
-                self._state.params,
+                merged(self._learner.policy(self._state), session.lora),
                 session.tokenizer,
                 session.hf_config,
                 self._config.model.dtype,
             )
+            if session.lora and self._config.model.lora:
+                export_peft(
+                    self._folder.path / "final_adapter",
+                    session.arch,
+                    self._state.params,
+                    self._config.model.lora,
+                    self._config.model.path,
+                )
         report = write_report([self._folder.path])
         rows = read_metrics(self._folder.metrics)
         first, last = first_and_last_fifth(rows, "reward/mean") or (float("nan"), float("nan"))
@@ -238,12 +252,6 @@ class _Run:
         tokenizer, limit = self._session.tokenizer, config.evaluation.max_problems
         prompts = evaluation_prompts(config.data, config.domains, tokenizer, limit)
         return Evaluator(config, self._collector, prompts)
-
-    def _last_step(self) -> int:
-        settings = self._config.training
-        if settings.max_steps is not None:
-            return settings.max_steps
-        return max(1, round(settings.num_train_epochs * self._loader.steps_per_epoch))
 
 
 class _Stop:

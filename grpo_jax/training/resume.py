@@ -17,7 +17,20 @@ from grpo_jax.training.state import TrainState
 
 logger = logging.getLogger(__name__)
 
-FIXED = ("seed", "model.path", "data.train_sources", "data.prompts_per_step", "data.mixing", "domains")
+FIXED = (
+    "seed",
+    "model.path",
+    "data.train_sources",
+    "data.prompts_per_step",
+    "data.mixing",
+    "data.sequential_spans",
+    "data.anneal_to",
+    "data.anneal_from",
+    "data.anneal_until",
+    "curriculum.difficulty",
+    "curriculum.adaptive",
+    "domains",
+)
 """Fields (and all below them) that say what the data and the randomness are: they cannot change in mid-run."""
 
 KEEP_ALL = 1_000_000_000

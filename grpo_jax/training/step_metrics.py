@@ -15,7 +15,7 @@ from grpo_jax.training.learner import Learned
 
 
 def reward_metrics(groups: Sequence[RolloutGroup], config: RunConfig) -> dict[str, float]:
-    """Rewards, statuses, lengths and mix by domain.
+    """Rewards, statuses and lengths by domain.
 
     Means of rewards and parts are over completions that have one; statuses are fractions of all completions.
     """
@@ -23,13 +23,8 @@ def reward_metrics(groups: Sequence[RolloutGroup], config: RunConfig) -> dict[st
     everything = [rollout for group in groups for rollout in group.rollouts]
     metrics["reward/mean"] = _mean(_totals(everything))
     metrics["length/mean"] = _mean([len(r.completion.token_ids) for r in everything])
-    share = sum(domain.weight for domain in config.domains.values())
     for name, domain in config.domains.items():
         own = [group for group in groups if group.prompt.problem.domain == name]
-        metrics[f"domain_mix_count/{name}"] = len(own)
-        metrics[f"domain_mix_actual/{name}"] = len(own) / len(groups)
-        balanced = config.data.mixing == "balanced"
-        metrics[f"domain_mix_target/{name}"] = 1 / len(config.domains) if balanced else domain.weight / share
         rollouts = [rollout for group in own for rollout in group.rollouts]
         if not rollouts:
             continue

@@ -10,6 +10,7 @@ import optax
 from flax import nnx
 from jaxtyping import Array, Float32
 
+from grpo_jax.models.lora import join
 from grpo_jax.models.transformer import Params
 from grpo_jax.objective.correction import correction_weights, offpolicy_mask
 from grpo_jax.objective.domain_terms import DomainTerms
@@ -58,6 +59,7 @@ class UpdateOutput(NamedTuple):
 
 def microbatch_loss(
     params: Params,
+    frozen: Params,
     graph: nnx.GraphDef,
     rows: TrainBatch,
     old_logprobs: Float32[Array, "B R C"] | None,
@@ -70,11 +72,12 @@ def microbatch_loss(
 ) -> tuple[Float32[Array, ""], ResponseStatistics]:
     """This microbatch's part of the update's loss: its tokens' losses times their fixed weights, summed.
 
-    A token's loss is importance weight x policy loss + KL coefficient x KL - entropy coefficient x entropy, each with
-    the terms of the row's domain.
+    `params` are differentiated, `frozen` (empty where all weights are trained) complete them. A token's loss is
+    importance weight x policy loss + KL coefficient x KL - entropy coefficient x entropy, each with the terms of the
+    row's domain.
     """
     logprobs, entropies = response_logprobs(
-        graph, params, rows, dtype=dtype, remat=remat, train_entropy=objective.use_entropy
+        graph, join(frozen, params), rows, dtype=dtype, remat=remat, train_entropy=objective.use_entropy
     )
     # One update on fresh rollouts: the policy before the update is the policy itself.
     old = jax.lax.stop_gradient(logprobs) if old_logprobs is None else old_logprobs
@@ -144,6 +147,7 @@ def microbatch_loss(
 def accumulate_gradient(
     graph: nnx.GraphDef,
     params: Params,
+    frozen: Params,
     batch: TrainBatch,
     old_logprobs: Float32[Array, "M B R C"] | None,
     reference_logprobs: Float32[Array, "M B R C"] | None,
@@ -159,7 +163,7 @@ def accumulate_gradient(
         loss, gradient = carry
         rows, old, reference = inputs
         (part, statistics), part_gradient = jax.value_and_grad(microbatch_loss, has_aux=True)(
-            params, graph, rows, old, reference, terms, objective=objective, dtype=dtype, remat=remat
+            params, frozen, graph, rows, old, reference, terms, objective=objective, dtype=dtype, remat=remat
         )
         return (loss + part, jax.tree.map(jnp.add, gradient, part_gradient)), statistics
 
@@ -172,6 +176,7 @@ def update(
     graph: nnx.GraphDef,
     optimizer: optax.GradientTransformation,
     state: TrainState,
+    frozen: Params,
     batch: TrainBatch,
     old_logprobs: Float32[Array, "M B R C"] | None,
     reference_logprobs: Float32[Array, "M B R C"] | None,
@@ -181,13 +186,14 @@ def update(
     dtype: Any,
     remat: bool,
 ) -> tuple[TrainState, UpdateOutput]:
-    """One optimizer update on float32 master weights.
+    """One optimizer update on float32 master weights, or on adapters of frozen ones.
 
     A non-finite loss or gradient shows in `loss` and `grad_norm`; the caller stops the run on it.
     """
     loss, gradient, statistics = accumulate_gradient(
         graph,
         state.params,
+        frozen,
         batch,
         old_logprobs,
         reference_logprobs,

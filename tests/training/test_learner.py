@@ -18,6 +18,7 @@ from grpo_jax.config import (
     SamplingConfig,
     TrainingConfig,
 )
+from grpo_jax.models.lora import LoraSpec
 from grpo_jax.training.learner import Learner, NonFiniteError
 from tests.fakes.groups import random_groups, with_logprobs
 from tests.fakes.tiny_session import tiny_session
@@ -136,6 +137,28 @@ def test_adaptive_kl_survives_a_checkpoint():
     other = make_learner(tiny_session(), objective={"kl_target": 1e-6, "kl_horizon": 2})
     other.restore_host_state(learner.host_state())
     assert other.host_state() == learner.host_state()
+
+
+@pytest.mark.parametrize(("num_devices", "parallel"), [(1, ParallelConfig()), (4, ParallelConfig(fsdp=2, tensor=2))])
+def test_adapters_are_trained_and_the_base_is_the_reference(num_devices, parallel):
+    session = tiny_session(parallel, num_devices, lora=LoraSpec(2, 2.0, ("query", "output", "down")))
+    before = jax.device_get(session.params)
+    learner = make_learner(session)
+    state = learner.initial_state(session.params)
+    assert {name for name in state.params["layers"]} == {
+        f"{name}_lora_{side}" for name in ("query", "output", "down") for side in "ab"
+    }
+    state, first = learner.learn(state, GROUPS, 1)
+    state, second = learner.learn(state, GROUPS, 2)
+    # B starts at 0: the policy starts as its base, which is the reference without a copy.
+    np.testing.assert_allclose(first.statistics.kl, 0.0, atol=1e-6)
+    assert (second.statistics.kl > 1e-7).any()
+    jax.tree.map(np.testing.assert_array_equal, before, jax.device_get(session.params))
+    assert shardings(state) == shardings(learner.abstract_state())
+    # The sampler sees the adapters: its serving view is that of the merged weights.
+    served = session.engine.serve(learner.policy(state))
+    assert not np.allclose(served["layers"][0]["output"], before["layers"]["output"][0].reshape(-1, 32))
+    np.testing.assert_array_equal(served["layers"][0]["up"], before["layers"]["up"][0])
 
 
 def test_further_epochs_learn_from_the_same_old_logprobs():

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from grpo_jax.config import DataConfig, Domain, RunConfig
+from grpo_jax.config import Domain, RunConfig
 from grpo_jax.records import RewardStatus
 from grpo_jax.rollout.group_filter import Judged
 from grpo_jax.training.learner import Learned
@@ -60,7 +60,7 @@ LEARNED = Learned(
 )
 
 
-def test_rewards_statuses_lengths_and_mix_by_hand():
+def test_rewards_statuses_and_lengths_by_hand():
     found = reward_metrics(GROUPS, CONFIG)
     expected = {
         "reward/mean": (1 + 0 + 0.5 + 2 + 1) / 5,
@@ -76,28 +76,13 @@ def test_rewards_statuses_lengths_and_mix_by_hand():
         "length/plain/mean": 10 / 4,
         "length/plain/truncated": 2 / 4,
         "length/strange/truncated": 1.0,
-        "domain_mix_count/plain": 2,
-        "domain_mix_actual/plain": 2 / 3,
-        "domain_mix_target/plain": 0.75,
-        "domain_mix_target/strange": 0.25,
     }
     assert {name: found[name] for name in expected} == pytest.approx(expected)
     assert {f"reward_status/plain/{status}" for status in RewardStatus} <= found.keys()
 
 
-def test_balanced_mixing_has_equal_targets():
-    found = reward_metrics(GROUPS, replace(CONFIG, data=DataConfig(mixing="balanced")))
-    assert found["domain_mix_target/plain"] == found["domain_mix_target/strange"] == 0.5
-
-
-def test_a_domain_without_prompts_this_step_has_counts_alone():
-    found = reward_metrics(GROUPS[:2], CONFIG)
-    assert {name for name in found if "strange" in name} == {
-        "domain_mix_count/strange",
-        "domain_mix_actual/strange",
-        "domain_mix_target/strange",
-    }
-    assert found["domain_mix_count/strange"] == 0
+def test_a_domain_without_prompts_this_step_has_no_metrics_of_rewards():
+    assert not [name for name in reward_metrics(GROUPS[:2], CONFIG) if "strange" in name]
 
 
 def test_a_domain_whose_checkers_all_failed_has_statuses_but_no_mean():

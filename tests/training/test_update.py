@@ -15,6 +15,7 @@ from flax import nnx
 from jax.sharding import NamedSharding, PartitionSpec
 
 from grpo_jax.config import Domain, ObjectiveConfig, ParallelConfig, TrainingConfig
+from grpo_jax.models.lora import LoraSpec, adapters_of, join, merged
 from grpo_jax.models.transformer import abstract_params
 from grpo_jax.objective.domain_terms import domain_terms
 from grpo_jax.objective.presets import resolve
@@ -182,7 +183,7 @@ def packed(step, plan, *, with_old=True, with_reference=True, order=None):
 @partial(quick_jit, static_argnames=("objective", "dtype", "remat"))
 def gradient_of(params, batch, old, reference, objective=OBJECTIVE, terms=TERMS, dtype=jnp.float32, remat=False):
     return accumulate_gradient(
-        GRAPH, params, batch, old, reference, terms, objective=objective, dtype=dtype, remat=remat
+        GRAPH, params, {}, batch, old, reference, terms, objective=objective, dtype=dtype, remat=remat
     )
 
 
@@ -306,7 +307,7 @@ def test_an_update_is_one_optimizer_step_along_the_gradient(params, step, whole)
     optimizer = make_optimizer(TrainingConfig(learning_rate=1e-2, max_grad_norm=0.1), 10)
     state = TrainState(params, optimizer.init(params), jnp.int32(3))
     run = quick_jit(partial(update, GRAPH, optimizer, objective=OBJECTIVE, dtype=jnp.float32, remat=False))
-    after, output = run(state, *packed(step, PLAN), TERMS)
+    after, output = run(state, {}, *packed(step, PLAN), TERMS)
     changes, _ = optimizer.update(whole[1], optimizer.init(params), params)
     jax.tree.map(
         lambda found, wanted: np.testing.assert_allclose(found, wanted, atol=1e-4),
@@ -369,3 +370,24 @@ def test_every_objective_is_the_same_however_the_update_is_cut(change, params, s
     assert_same(found, expected)
     grpo = gradient_of(params, *packed(step, PLAN))
     assert not np.allclose(jax.tree.leaves(found[1])[0], jax.tree.leaves(grpo[1])[0], rtol=1e-3)
+
+
+def test_gradient_of_adapters_is_that_of_the_merged_weights(params, step):
+    """Adding x A B beside frozen weights has the values and, by the chain rule, the gradient of W + scale A B."""
+    spec = LoraSpec(rank=3, scale=0.7, targets=("query", "key", "value", "output", "gate", "up", "down"))
+    graph, shapes, _ = abstract_params(ARCH, lora=spec)
+    rng = np.random.default_rng(3)
+    adapters = jax.tree.map(lambda leaf: jnp.asarray(rng.normal(0, 0.1, leaf.shape), jnp.float32), adapters_of(shapes))
+    inputs = packed(step, PLAN)
+    terms = jax.tree.map(jnp.asarray, TERMS)
+    settings = {"objective": OBJECTIVE, "dtype": jnp.float32, "remat": False}
+    found = quick_jit(partial(accumulate_gradient, graph, **settings))(adapters, params, *inputs, terms)
+
+    def effective(adapters):
+        return merged(join(params, adapters), spec)
+
+    loss, gradient, _ = quick_jit(partial(accumulate_gradient, GRAPH, **settings))(
+        effective(adapters), {}, *inputs, terms
+    )
+    (expected,) = jax.vjp(effective, adapters)[1](gradient)
+    assert_same(found, (loss, expected), tolerance=2e-5)

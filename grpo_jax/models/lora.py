@@ -1,0 +1,108 @@
+# Copyright 2026 The grpo_jax authors
+# SPDX-License-Identifier: Apache-2.0
+"""Low-rank adapters (LoRA, https://arxiv.org/abs/2106.09685): small factors trained beside frozen weights.
+
+A weight W [inputs, outputs] acts as W + scale · A B with A [inputs, rank] and B [rank, outputs]. B starts at 0, so a
+policy starts as its base. While training, x A B is added to x W, so no gradient of W's size exists; for sampling and
+export the product is merged into W.
+"""
+
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, PRNGKeyArray
+
+from grpo_jax.config import LoraConfig
+
+Params = dict[str, Any]
+
+A_SUFFIX, B_SUFFIX = "_lora_a", "_lora_b"
+
+
+@dataclass(frozen=True)
+class LoraSpec:
+    """Resolved `LoraConfig`; hashable, so it is a static part of a model.
+
+    Attributes:
+        rank: Size of the inner dim.
+        scale: Factor on A B.
+        targets: Names of the layer weights that have adapters.
+    """
+
+    rank: int
+    scale: float
+    targets: tuple[str, ...]
+
+
+def lora_spec(config: LoraConfig | None) -> LoraSpec | None:
+    """The adapters that a config asks for; None where it asks for none.
+
+    The scale is alpha / rank, or alpha / sqrt(rank) where rank-stabilised (https://arxiv.org/abs/2312.03732).
+    """
+    if config is None:
+        return None
+    scale = config.alpha / (config.rank**0.5 if config.rank_stabilized else config.rank)
+    return LoraSpec(config.rank, scale, tuple(config.targets))
+
+
+def adapters_of(params: Params) -> Params:
+    """The adapters alone: {"layers": {"query_lora_a": ..., ...}}."""
+    return {"layers": {name: leaf for name, leaf in params["layers"].items() if _is_adapter(name)}}
+
+
+def without_adapters(params: Params) -> Params:
+    """All weights but the adapters."""
+    return {**params, "layers": {name: leaf for name, leaf in params["layers"].items() if not _is_adapter(name)}}
+
+
+def join(frozen: Params, trained: Params) -> Params:
+    """One set of weights out of the frozen ones (none where all are trained) and the trained ones."""
+    if not frozen:
+        return trained
+    return {**frozen, "layers": {**frozen["layers"], **trained["layers"]}}
+
+
+def merged(params: Params, spec: LoraSpec | None) -> Params:
+    """The weights that act like these without adapters; float32 where adapters were added.
+
+    Traceable: in the program that makes the serving view, the sum is cast right away.
+    """
+    if spec is None:
+        return params
+    layers = dict(params["layers"])
+    for name in spec.targets:
+        a, b = layers.pop(name + A_SUFFIX), layers.pop(name + B_SUFFIX)
+        product = jax.vmap(lambda a, b: jnp.tensordot(a, b, axes=1))(a.astype(jnp.float32), b.astype(jnp.float32))
+        layers[name] = layers[name].astype(jnp.float32) + spec.scale * product
+    return {**params, "layers": layers}
+
+
+def adapted(x: Array, a: Array, b: Array, scale: float) -> Array:
+    """What an adapter adds: scale · x A B, the last dims of x contracted with all of A's but its last."""
+    return scale * jnp.tensordot(jnp.tensordot(x, a, axes=a.ndim - 1), b, axes=1)
+
+
+def fresh_adapters(shapes: Params, key: PRNGKeyArray) -> Params:
+    """Adapters of a policy equal to its base: A uniform within 1 / sqrt(inputs), as PEFT draws it, and B zero.
+
+    Args:
+        shapes: `jax.ShapeDtypeStruct` of each adapter, as `adapters_of` nests them.
+        key: Drawn from once for every A, in the order of names.
+    """
+    names = sorted(shapes["layers"])
+    keys = dict(zip(names, jax.random.split(key, len(names)), strict=True))
+
+    def start(name: str, shape: Any) -> Array:
+        if name.endswith(B_SUFFIX):
+            return jnp.zeros(shape.shape, shape.dtype)
+        bound = prod(shape.shape[1:-1]) ** -0.5
+        return jax.random.uniform(keys[name], shape.shape, shape.dtype, -bound, bound)
+
+    return {"layers": {name: start(name, shapes["layers"][name]) for name in names}}
+
+
+def _is_adapter(name: str) -> bool:
+    return name.endswith((A_SUFFIX, B_SUFFIX))
