@@ -265,7 +265,12 @@ class TrainingConfig:
     """Shape after warmup; linear and cosine end at 0."""
     warmup_steps: int = 0
     """Updates of linear warmup from 0."""
-    optimizer: Literal["adamw"] = "adamw"
+    optimizer: Literal["adamw", "lion", "adafactor", "muon"] = "adamw"
+    """`muon` orthogonalises the layers' matrices and leaves the rest to AdamW; `adafactor` keeps no first moment."""
+    moments_dtype: Literal["float32", "bfloat16"] = "float32"
+    """`bfloat16` halves the optimizer's memory; values are rounded stochastically, so that small changes add up."""
+    moments_on_host: bool = False
+    """Keep the optimizer's moments in the host's memory and bring them to the device for each update."""
     adam_beta1: float = 0.9
     adam_beta2: float = 0.999
     adam_epsilon: float = 1e-8

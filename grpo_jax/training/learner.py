@@ -115,6 +115,8 @@ class Learner:
         shapes, other = self._session.trained_shapes, replicated(self._session.mesh)
         shardings = jax.tree.map(lambda leaf: leaf.sharding, shapes)
         optimizer = optimizer_shardings(self._optimizer, shapes, shardings, other)
+        if self._config.training.moments_on_host:
+            optimizer = jax.tree.map(_on_host, optimizer, jax.eval_shape(self._optimizer.init, shapes))
         placement = TrainState(shardings, optimizer, cast(Any, other))
         return jax.tree.map(
             lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
@@ -266,6 +268,10 @@ def _kl_penalty(
         for estimator in objective.kl_estimators
     ]
     return jnp.where(mask, (jnp.stack(estimates, axis=-1) * coefficients).sum(axis=-1), 0.0)
+
+
+def _on_host(sharding: NamedSharding, leaf: Any) -> NamedSharding:
+    return sharding.with_memory_kind("pinned_host") if leaf.ndim else sharding
 
 
 def _initial(optimizer: optax.GradientTransformation, params: Params) -> TrainState:

@@ -1,24 +1,33 @@
 # Copyright 2026 The grpo_jax authors
 # SPDX-License-Identifier: Apache-2.0
-"""AdamW, its learning rate and its clipping, from `TrainingConfig`."""
+"""The optimizer, its learning rate and its clipping, from `TrainingConfig`."""
 
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float32
+import optax.contrib
+from jaxtyping import Array, Float32, PRNGKeyArray
 
 from grpo_jax.config import TrainingConfig
 from grpo_jax.records import ConfigError
 
+_ADAM_UPDATE_RMS = 0.2
+"""Root mean square of typical AdamW updates, https://arxiv.org/abs/2502.16982."""
+
 
 def make_optimizer(settings: TrainingConfig, total_updates: int) -> optax.GradientTransformation:
-    """Build clip by global norm, then AdamW (https://arxiv.org/abs/1711.05101) with the configured schedule.
+    """Build clip by global norm, then the configured optimizer with the configured schedule.
 
-    Gradients and moments are float32 whatever the parameters' dtype: optax itself would take theirs, and a bfloat16
-    second moment cannot follow a decay of 0.999. Weight decay leaves norms and biases alone. Updates are float32;
-    `optax.apply_updates` casts them to the parameters' dtype, so parameters should be float32 masters.
+    AdamW: https://arxiv.org/abs/1711.05101. Lion: https://arxiv.org/abs/2302.06675, with `adam_beta1` and `adam_beta2`
+    as its two rates. Adafactor: https://arxiv.org/abs/1804.04235, without relative step sizes. Muon:
+    https://kellerjordan.github.io/posts/muon/ for the layers' matrices, their updates scaled to AdamW's size
+    (https://arxiv.org/abs/2502.16982), AdamW for the rest.
+
+    Gradients and updates are float32 whatever the parameters' dtype: optax itself would take theirs, and a bfloat16
+    second moment cannot follow a decay of 0.999 unless it is rounded stochastically. Weight decay leaves norms and
+    biases alone. `optax.apply_updates` casts updates to the parameters' dtype, so parameters should be float32 masters.
 
     Args:
         settings: Rates and limits.
@@ -32,17 +41,9 @@ def make_optimizer(settings: TrainingConfig, total_updates: int) -> optax.Gradie
     """
     _check(settings)
     parts = [optax.clip_by_global_norm(settings.max_grad_norm)] if settings.max_grad_norm else []
-    parts.append(
-        optax.adamw(
-            learning_rate_at(settings, total_updates),
-            b1=settings.adam_beta1,
-            b2=settings.adam_beta2,
-            eps=settings.adam_epsilon,
-            weight_decay=settings.weight_decay,
-            mask=decayed,
-        )
-    )
-    inner = optax.chain(*parts)
+    inner = optax.chain(*parts, _rule(settings, learning_rate_at(settings, total_updates)))
+    if settings.moments_dtype == "bfloat16":
+        inner = with_bfloat16_state(inner)
 
     def init(params: optax.Params) -> optax.OptState:
         return inner.init(_float32(params))
@@ -53,6 +54,91 @@ def make_optimizer(settings: TrainingConfig, total_updates: int) -> optax.Gradie
         return inner.update(_float32(updates), state, None if params is None else _float32(params))
 
     return optax.GradientTransformation(init, update)
+
+
+def _rule(settings: TrainingConfig, rate: optax.Schedule) -> optax.GradientTransformation:
+    decay = settings.weight_decay
+    if settings.optimizer == "adamw":
+        return optax.adamw(
+            rate,
+            b1=settings.adam_beta1,
+            b2=settings.adam_beta2,
+            eps=settings.adam_epsilon,
+            weight_decay=decay,
+            mask=decayed,
+        )
+    if settings.optimizer == "lion":
+        return optax.lion(rate, b1=settings.adam_beta1, b2=settings.adam_beta2, weight_decay=decay, mask=decayed)
+    if settings.optimizer == "adafactor":
+        return optax.adafactor(
+            rate, multiply_by_parameter_scale=False, weight_decay_rate=decay or None, weight_decay_mask=decayed
+        )
+    if settings.optimizer == "muon":
+        return optax.contrib.muon(
+            rate,
+            weight_decay=decay,
+            weight_decay_mask=decayed,
+            adam_b1=settings.adam_beta1,
+            adam_b2=settings.adam_beta2,
+            adam_weight_decay=decay,
+            muon_weight_dimension_numbers=muon_dimensions,
+            consistent_rms=_ADAM_UPDATE_RMS,
+        )
+    raise ConfigError(f"training.optimizer={settings.optimizer} is unknown; use adamw, lion, adafactor or muon")
+
+
+def muon_dimensions(params: optax.Params) -> Any:
+    """Which dims of each parameter make its matrix: inputs and outputs of the layers' weights, None for all others."""
+
+    def of(path: tuple[Any, ...], leaf: Any) -> optax.contrib.MuonDimensionNumbers | None:
+        names = jax.tree_util.keystr(path, simple=True, separator=".").split(".")
+        if names[0] != "layers" or leaf.ndim < 3 or names[-1].endswith(("norm", "bias")):
+            return None
+        # The output projection takes heads in; the stacked layers are a batch of matrices.
+        num_inputs = 2 if names[-1] in ("output", "output_lora_a") else 1
+        dims = tuple(range(1, leaf.ndim))
+        return optax.contrib.MuonDimensionNumbers(dims[:num_inputs], dims[num_inputs:])
+
+    return jax.tree.map_with_path(of, params)
+
+
+def with_bfloat16_state(inner: optax.GradientTransformation) -> optax.GradientTransformation:
+    """Keep the float32 arrays of an optimizer's state in bfloat16 between updates, rounded stochastically.
+
+    Rounding to nearest would leave a second moment that decays by 0.1 % an update where it is, since bfloat16 steps
+    are 0.4 to 0.8 %; rounding up or down by lot is right on average. The lots are a function of the update's number.
+    """
+
+    def init(params: optax.Params) -> tuple[Array, optax.OptState]:
+        return jnp.int32(0), jax.tree.map(_narrow, inner.init(params))
+
+    def update(
+        updates: optax.Updates, state: tuple[Array, optax.OptState], params: optax.Params | None = None
+    ) -> tuple[optax.Updates, tuple[Array, optax.OptState]]:
+        count, narrow = state
+        changes, wide = inner.update(updates, jax.tree.map(_widen, narrow), params)
+        leaves, structure = jax.tree.flatten(wide)
+        keys = jax.random.split(jax.random.fold_in(jax.random.key(0), count), len(leaves))
+        rounded = [_round_by_lot(leaf, key) for leaf, key in zip(leaves, keys, strict=True)]
+        return changes, (count + 1, jax.tree.unflatten(structure, rounded))
+
+    return optax.GradientTransformation(init, update)
+
+
+def _narrow(leaf: Array) -> Array:
+    return leaf.astype(jnp.bfloat16) if leaf.dtype == jnp.float32 and leaf.ndim else leaf
+
+
+def _widen(leaf: Array) -> Array:
+    return leaf.astype(jnp.float32) if leaf.dtype == jnp.bfloat16 else leaf
+
+
+def _round_by_lot(leaf: Array, key: PRNGKeyArray) -> Array:
+    if leaf.dtype != jnp.float32 or not leaf.ndim:
+        return leaf
+    # bfloat16 is the upper half of float32: adding a random lower half carries with the probability of its value.
+    bits = jax.lax.bitcast_convert_type(leaf, jnp.uint32) + jax.random.bits(key, leaf.shape, jnp.uint16)
+    return jax.lax.bitcast_convert_type((bits >> 16).astype(jnp.uint16), jnp.bfloat16)
 
 
 def learning_rate_at(settings: TrainingConfig, total_updates: int) -> optax.Schedule:
@@ -93,7 +179,7 @@ def decayed(params: optax.Params) -> Any:
 def optimizer_shardings(
     optimizer: optax.GradientTransformation, abstract_params: Any, shardings: Any, other: jax.sharding.Sharding
 ) -> Any:
-    """Shardings of the optimizer's state: moments lie where their parameters lie, counters at `other`.
+    """Shardings of the optimizer's state: moments lie where their parameters lie, all else at `other`.
 
     Without this a compiled `init` would replicate the moments, since zeros do not depend on the parameters.
 
@@ -101,12 +187,24 @@ def optimizer_shardings(
         optimizer: As `make_optimizer` returns it.
         abstract_params: `jax.ShapeDtypeStruct` of each parameter.
         shardings: Sharding of each parameter, same nesting.
-        other: For everything that is not shaped like the parameters.
+        other: For everything that is not shaped like the parameters, Adafactor's row and column sums among it.
     """
-    state = jax.eval_shape(optimizer.init, abstract_params)
-    return optax.tree.map_params(
-        optimizer, lambda _, sharding: sharding, state, shardings, transform_non_params=lambda _: other
-    )
+    by_path = {
+        path: (leaf.shape, sharding)
+        for (path, leaf), sharding in zip(
+            jax.tree.leaves_with_path(abstract_params), jax.tree.leaves(shardings), strict=True
+        )
+    }
+
+    def of(path: tuple[Any, ...], leaf: Any) -> Any:
+        # A moment stands under its parameter's path, inside whatever the optimizer wraps around it.
+        for start in range(len(path)):
+            shape, sharding = by_path.get(path[start:], (None, None))
+            if shape == leaf.shape:
+                return sharding
+        return other
+
+    return jax.tree.map_with_path(of, jax.eval_shape(optimizer.init, abstract_params))
 
 
 def _float32(tree: Any) -> Any:
@@ -122,5 +220,3 @@ def _check(settings: TrainingConfig) -> None:
             raise ConfigError(f"training.{name}={getattr(settings, name)} must be at least 0")
     if settings.adam_epsilon <= 0:
         raise ConfigError(f"training.adam_epsilon={settings.adam_epsilon} must be above 0")
-    if settings.optimizer != "adamw":
-        raise ConfigError(f"training.optimizer={settings.optimizer} is unknown; use adamw")

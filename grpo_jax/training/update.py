@@ -202,7 +202,9 @@ def update(
         dtype=dtype,
         remat=remat,
     )
-    changes, optimizer_state = optimizer.update(gradient, state.optimizer, state.params)
+    # Moments that live in the host's memory come to the device; `out_shardings` send the new ones back.
+    moments = jax.device_put(state.optimizer, jax.memory.Space.Device)
+    changes, optimizer_state = optimizer.update(gradient, moments, state.params)
     params = cast(Params, optax.apply_updates(state.params, changes))
     return (
         TrainState(params, optimizer_state, state.num_updates + 1),

@@ -161,6 +161,21 @@ def test_adapters_are_trained_and_the_base_is_the_reference(num_devices, paralle
     np.testing.assert_array_equal(served["layers"][0]["up"], before["layers"]["up"][0])
 
 
+@pytest.mark.parametrize("num_devices", [1, 4])
+def test_moments_on_the_host_change_nothing_but_their_place(num_devices):
+    results = []
+    for on_host in (False, True):
+        session = tiny_session(ParallelConfig(), num_devices)
+        learner = make_learner(session, moments_on_host=on_host)
+        state = learner.initial_state(session.params)
+        for step in (1, 2):
+            state, _ = learner.learn(state, GROUPS, step)
+        kinds = {leaf.sharding.memory_kind for leaf in jax.tree.leaves(state.optimizer) if leaf.ndim}
+        assert kinds == {"pinned_host" if on_host else jax.devices()[0].default_memory().kind}
+        results.append(jax.device_get(state.params))
+    jax.tree.map(np.testing.assert_array_equal, *results)
+
+
 def test_further_epochs_learn_from_the_same_old_logprobs():
     learner = make_learner(tiny_session(), epochs=2, kl_coefficient=0.0)
     state, learned = learn(learner)

@@ -12,7 +12,14 @@ from grpo_jax.config import ParallelConfig, TrainingConfig
 from grpo_jax.parallel.mesh import make_mesh
 from grpo_jax.parallel.rules import param_shardings, replicated
 from grpo_jax.records import ConfigError
-from grpo_jax.training.optimizer import decayed, gradient_norm, learning_rate_at, make_optimizer, optimizer_shardings
+from grpo_jax.training.optimizer import (
+    decayed,
+    gradient_norm,
+    learning_rate_at,
+    make_optimizer,
+    muon_dimensions,
+    optimizer_shardings,
+)
 
 
 def sample_params(dtype=jnp.float32):
@@ -105,6 +112,79 @@ def test_gradient_norm_is_taken_before_clipping_and_in_float32():
     norm = gradient_norm(gradients)
     assert norm.dtype == jnp.float32
     assert float(norm) == pytest.approx(7.0)
+
+
+@pytest.mark.parametrize("moments_dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("optimizer", ["adamw", "lion", "adafactor", "muon"])
+def test_every_optimizer_descends(optimizer, moments_dtype):
+    params = sample_params()
+    target = jax.tree.map(lambda leaf: leaf + 0.3, params)
+
+    def loss(params):
+        return sum(((a - b) ** 2).sum() for a, b in zip(*map(jax.tree.leaves, (params, target)), strict=True))
+
+    # Muon's updates are scaled to a root mean square of 0.2.
+    rate = 0.1 if optimizer == "muon" else 0.02
+    settings = TrainingConfig(optimizer=optimizer, learning_rate=rate, max_grad_norm=0.0, moments_dtype=moments_dtype)
+    rule = make_optimizer(settings, 40)
+
+    @jax.jit
+    def step(params, state):
+        updates, state = rule.update(jax.grad(loss)(params), state, params)
+        return optax.apply_updates(params, updates), state
+
+    state, moved = rule.init(params), params
+    for _ in range(40):
+        moved, state = step(moved, state)
+    assert float(loss(moved)) < 0.2 * float(loss(params))
+    floats = {leaf.dtype for leaf in jax.tree.leaves(state) if jnp.issubdtype(leaf.dtype, jnp.floating) and leaf.ndim}
+    assert floats == {jnp.dtype(moments_dtype)}
+
+
+def test_bfloat16_moments_follow_a_slow_decay():
+    """A second moment that decays by 0.1 % an update halves in 693; rounded to nearest it would not move at all."""
+    params = {"layers": {"query": jnp.ones((1, 64, 64))}}
+    rule = make_optimizer(TrainingConfig(moments_dtype="bfloat16", max_grad_norm=0.0), 1)
+    state = rule.init(params)
+    gradient, nothing = params, jax.tree.map(jnp.zeros_like, params)
+    update = jax.jit(rule.update)
+    _, state = update(gradient, state, params)
+    start = float(optax.tree.get(state, "nu")["layers"]["query"].astype(jnp.float32).mean())
+    for _ in range(100):
+        _, state = update(nothing, state, params)
+    found = float(optax.tree.get(state, "nu")["layers"]["query"].astype(jnp.float32).mean())
+    assert found / start == pytest.approx(0.999**100, rel=2e-3)
+
+
+def test_muon_takes_the_layers_matrices_alone():
+    params = sample_params()
+    dims = muon_dimensions(params)
+    assert dims["embedding"] is None
+    assert dims["layers"]["query_bias"] is dims["layers"]["mlp_norm"] is None
+    assert (dims["layers"]["query"].reduction_axis, dims["layers"]["query"].output_axis) == ((1,), (2, 3))
+    # Each layer's update is orthogonal, up to the few Newton-Schulz steps.
+    rule = make_optimizer(TrainingConfig(optimizer="muon", learning_rate=1.0, max_grad_norm=0.0), 1)
+    updates, _ = rule.update(jax.tree.map(jnp.sin, params), rule.init(params), params)
+    for layer in updates["layers"]["query"]:
+        singular = np.linalg.svd(np.asarray(layer).reshape(4, 6), compute_uv=False)
+        assert singular.max() / singular.min() < 2.5
+
+
+@pytest.mark.parametrize("name", ["adamw", "lion", "adafactor", "muon"])
+def test_states_of_every_optimizer_have_shardings(name):
+    mesh = make_mesh(ParallelConfig(fsdp=2, tensor=4))
+    names = {"embedding": ("vocab", "embed"), "layers": {"gate": ("layers", "embed", "mlp")}}
+    params = {"embedding": jnp.ones((256, 128)), "layers": {"gate": jnp.ones((2, 128, 256))}}
+    abstract = jax.eval_shape(lambda: params)
+    optimizer = make_optimizer(TrainingConfig(optimizer=name, moments_dtype="bfloat16"), 1)
+    shardings = param_shardings(mesh, abstract, names)
+    state = jax.jit(
+        optimizer.init, out_shardings=optimizer_shardings(optimizer, abstract, shardings, replicated(mesh))
+    )(params)
+    shapes = {leaf.shape for leaf in jax.tree.leaves(params)}
+    like_params = [leaf for leaf in jax.tree.leaves(state) if leaf.shape in shapes]
+    assert like_params or name == "adafactor"
+    assert all(not leaf.sharding.is_fully_replicated for leaf in like_params)
 
 
 def test_moments_lie_where_their_parameters_lie():
