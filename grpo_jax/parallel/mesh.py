@@ -29,12 +29,18 @@ def make_mesh(settings: ParallelConfig, devices: Sequence[jax.Device] | None = N
         ConfigError: An axis has a size that means nothing, two are -1, or the sizes do not fit the number of devices.
     """
     devices = jax.devices() if devices is None else list(devices)
-    sizes = _fill(dict(zip(AXIS_NAMES, (settings.data, settings.fsdp, settings.tensor), strict=True)), len(devices))
+    sizes = mesh_sizes(settings, len(devices))
     # jax.make_mesh defaults to Explicit axes, where indexing a sharded embedding table needs an out_sharding.
     return jax.make_mesh(sizes, AXIS_NAMES, axis_types=(AxisType.Auto,) * len(AXIS_NAMES), devices=devices)
 
 
-def _fill(sizes: dict[str, int], num_devices: int) -> tuple[int, ...]:
+def mesh_sizes(settings: ParallelConfig, num_devices: int) -> tuple[int, ...]:
+    """Sizes of the axes of `AXIS_NAMES` on so many devices.
+
+    Raises:
+        ConfigError: As for `make_mesh`.
+    """
+    sizes = dict(zip(AXIS_NAMES, (settings.data, settings.fsdp, settings.tensor), strict=True))
     for name, size in sizes.items():
         if size < 1 and size != -1:
             raise ConfigError(f"parallel.{name}={size} must be at least 1, or -1 for all that is left")

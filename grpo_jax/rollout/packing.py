@@ -90,6 +90,16 @@ class PackingPlan:
     pad_id: int
 
 
+class RowShape(NamedTuple):
+    """M, B, R, P and C of a `TrainBatch`."""
+
+    microbatches: int
+    rows: int
+    responses: int
+    prompt_tokens: int
+    response_tokens: int
+
+
 def make_plan(
     *,
     max_prompt_tokens: int,
@@ -131,10 +141,9 @@ def pack(
     num_prompt = bucket_of(max(len(group.prompt.token_ids) for group in groups), plan.prompt_buckets)
     longest = max(len(rollout.completion.token_ids) for group in groups for rollout in group.rollouts)
     num_tokens = bucket_of(longest, plan.completion_buckets)
-    responses_per_row = _responses_per_row(group_size, num_prompt, num_tokens, plan)
+    shape = shape_of(num_groups, group_size, num_prompt, num_tokens, plan)
+    responses_per_row, rows_per_microbatch, num_microbatches = shape.responses, shape.rows, shape.microbatches
     rows_per_group = group_size // responses_per_row
-    num_rows = num_groups * rows_per_group
-    rows_per_microbatch, num_microbatches = _split(num_rows, num_prompt + responses_per_row * num_tokens, plan)
     padded_rows = rows_per_microbatch * num_microbatches
 
     prompt_ids = np.full((padded_rows, num_prompt), plan.pad_id, np.int32)
@@ -193,6 +202,14 @@ def pack(
         domain,
     )
     return TrainBatch(*(values.reshape(num_microbatches, rows_per_microbatch, *values.shape[1:]) for values in by_row))
+
+
+def shape_of(num_groups: int, group_size: int, prompt_tokens: int, response_tokens: int, plan: PackingPlan) -> RowShape:
+    """The shape of an update of so many groups, padded to these lengths."""
+    responses = _responses_per_row(group_size, prompt_tokens, response_tokens, plan)
+    num_rows = num_groups * (group_size // responses)
+    rows, microbatches = _split(num_rows, prompt_tokens + responses * response_tokens, plan)
+    return RowShape(microbatches, rows, responses, prompt_tokens, response_tokens)
 
 
 def _responses_per_row(group_size: int, num_prompt: int, num_tokens: int, plan: PackingPlan) -> int:

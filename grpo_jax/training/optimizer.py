@@ -2,13 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The optimizer, its learning rate and its clipping, from `TrainingConfig`."""
 
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
 import optax
 import optax.contrib
-from jaxtyping import Array, Float32, PRNGKeyArray
+from jaxtyping import Array, Float32, UInt32
 
 from grpo_jax.config import TrainingConfig
 from grpo_jax.records import ConfigError
@@ -118,11 +118,10 @@ def with_bfloat16_state(inner: optax.GradientTransformation) -> optax.GradientTr
         count, narrow = state
         changes, wide = inner.update(updates, jax.tree.map(_widen, narrow), params)
         leaves, structure = jax.tree.flatten(wide)
-        keys = jax.random.split(jax.random.fold_in(jax.random.key(0), count), len(leaves))
-        rounded = [_round_by_lot(leaf, key) for leaf, key in zip(leaves, keys, strict=True)]
+        rounded = [_round_by_lot(leaf, count, number) for number, leaf in enumerate(leaves)]
         return changes, (count + 1, jax.tree.unflatten(structure, rounded))
 
-    return optax.GradientTransformation(init, update)
+    return optax.GradientTransformation(init, cast(optax.TransformUpdateFn, update))
 
 
 def _narrow(leaf: Array) -> Array:
@@ -133,12 +132,29 @@ def _widen(leaf: Array) -> Array:
     return leaf.astype(jnp.float32) if leaf.dtype == jnp.bfloat16 else leaf
 
 
-def _round_by_lot(leaf: Array, key: PRNGKeyArray) -> Array:
+def _round_by_lot(leaf: Array, count: Array, number: int) -> Array:
     if leaf.dtype != jnp.float32 or not leaf.ndim:
         return leaf
     # bfloat16 is the upper half of float32: adding a random lower half carries with the probability of its value.
-    bits = jax.lax.bitcast_convert_type(leaf, jnp.uint32) + jax.random.bits(key, leaf.shape, jnp.uint16)
+    bits = jax.lax.bitcast_convert_type(leaf, jnp.uint32) + (_lots(leaf.shape, count, number) & jnp.uint32(0xFFFF))
     return jax.lax.bitcast_convert_type((bits >> 16).astype(jnp.uint16), jnp.bfloat16)
+
+
+def _lots(shape: tuple[int, ...], count: Array, number: int) -> UInt32[Array, "..."]:
+    """Well-mixed bits for each element: a hash of its place, elementwise so that it fuses and takes no memory.
+
+    The mixing steps are those of MurmurHash3's finaliser; `jax.random` would hold arrays of the leaf's size.
+    """
+    bits = count.astype(jnp.uint32) * jnp.uint32(0x9E3779B9) + jnp.uint32(number) * jnp.uint32(0x85EBCA77)
+    for dim in range(len(shape)):
+        bits = _mixed(bits + jax.lax.broadcasted_iota(jnp.uint32, shape, dim))
+    return bits
+
+
+def _mixed(bits: UInt32[Array, "..."]) -> UInt32[Array, "..."]:
+    bits = (bits ^ (bits >> 16)) * jnp.uint32(0x85EBCA6B)
+    bits = (bits ^ (bits >> 13)) * jnp.uint32(0xC2B2AE35)
+    return bits ^ (bits >> 16)
 
 
 def learning_rate_at(settings: TrainingConfig, total_updates: int) -> optax.Schedule:

@@ -1,0 +1,245 @@
+# Copyright 2026 The grpo_jax authors
+# SPDX-License-Identifier: Apache-2.0
+"""What a run will hold in a device's memory, worked out from shapes alone: nothing is loaded, nothing compiled.
+
+A step has two peaks. While sampling: the trained state, the reference, the serving copy of the weights, the KV caches
+and one chunk's logits. While learning: state and reference, gradients, and the activations of one microbatch. The
+update's terms follow XLA's own account of the compiled program (`memory_analysis`), against which they are tested.
+"""
+
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import psutil
+from jax.sharding import AbstractMesh, NamedSharding, PartitionSpec
+
+from grpo_jax.config import RunConfig
+from grpo_jax.models.architecture import Architecture
+from grpo_jax.models.lora import adapters_of, lora_spec
+from grpo_jax.models.transformer import Params, abstract_params
+from grpo_jax.objective.logprobs import TILE_TOKENS
+from grpo_jax.objective.presets import resolve
+from grpo_jax.parallel.rules import MESH_AXES, param_shardings
+from grpo_jax.rollout.packing import RowShape, make_plan, shape_of
+from grpo_jax.sampling.buckets import bucket_of, buckets_up_to
+from grpo_jax.training.optimizer import make_optimizer, optimizer_shardings
+
+GIBIBYTE = 2**30
+
+
+@dataclass(frozen=True)
+class MemoryPlan:
+    """Bytes a device, by what they are for.
+
+    Attributes:
+        state: Held all the time: weights, optimizer, reference.
+        sampling: Beside the state while sampling.
+        update: Beside the state while learning.
+        rows: The largest microbatch.
+        num_microbatches: In one update of the longest prompts and completions.
+        num_parameters: Of the model.
+        num_trained: Of these and the adapters, what the optimizer moves.
+        host: Moments in the host's memory, where they are kept there.
+    """
+
+    state: dict[str, int]
+    sampling: dict[str, int]
+    update: dict[str, int]
+    rows: RowShape
+    num_microbatches: int
+    num_parameters: int
+    num_trained: int
+    host: int
+
+    @property
+    def peak_bytes(self) -> int:
+        """The higher of the two peaks."""
+        return sum(self.state.values()) + max(sum(self.sampling.values()), sum(self.update.values()))
+
+
+def plan_memory(config: RunConfig, arch: Architecture, mesh: AbstractMesh) -> MemoryPlan:
+    """Work out the memory of the longest prompts and completions that the config allows.
+
+    Args:
+        config: The run.
+        arch: Its model.
+        mesh: Sizes of the axes; devices are not needed.
+    """
+    width = jnp.dtype(config.model.dtype).itemsize
+    batch_shards = prod(mesh.shape[axis] for axis in MESH_AXES["batch"])
+    _, shapes, names = abstract_params(arch)
+    spec = lora_spec(config.model.lora)
+    trained, trained_names = shapes, names
+    if spec is not None:
+        _, with_adapters, names_with = abstract_params(arch, lora=spec)
+        trained, trained_names = adapters_of(with_adapters), adapters_of(names_with)
+    base = _local_size(shapes, param_shardings(mesh, shapes, names))  # type: ignore[arg-type]
+    shardings = param_shardings(mesh, trained, trained_names)  # type: ignore[arg-type]
+    own = _local_size(trained, shardings)
+    objective = resolve(config.objective, config.domains)
+    moments = _moments_bytes(config, trained, shardings, mesh)
+    on_host = config.training.moments_on_host
+    state = {"trained weights (float32)": 4 * own, "optimizer": 0 if on_host else moments}
+    if spec is not None:
+        state[f"frozen weights ({config.model.dtype})"] = width * base
+    elif objective.uses_reference:
+        state[f"reference weights ({config.model.dtype})"] = width * base
+    rows, num_microbatches = _largest_rows(config, batch_shards)
+    return MemoryPlan(
+        state=state,
+        sampling=_sampling_bytes(config, arch, width, mesh, batch_shards),
+        update=_update_bytes(config, arch, mesh, width, own, rows, num_microbatches)
+        | ({"moments from the host": moments} if on_host else {}),
+        rows=rows,
+        num_microbatches=num_microbatches,
+        num_parameters=arch.num_parameters,
+        num_trained=sum(leaf.size for leaf in jax.tree.leaves(trained)),
+        host=moments if on_host else 0,
+    )
+
+
+def remedies(config: RunConfig, plan: MemoryPlan) -> list[str]:
+    """Settings that lower the higher peak, the cheapest first."""
+    found = []
+    if sum(plan.update.values()) >= sum(plan.sampling.values()):
+        if config.model.remat == "none":
+            found.append("model.remat=block")
+        if plan.rows.rows > 1:
+            found.append(f"training.microbatch_tokens={config.training.microbatch_tokens // 2}")
+    else:
+        found.append(f"sampling.slots={max(1, (config.sampling.slots or config.data.prompts_per_step) // 2)}")
+    if config.training.moments_dtype == "float32":
+        found.append("training.moments_dtype=bfloat16")
+    if not config.training.moments_on_host:
+        found.append("training.moments_on_host=true")
+    if config.model.lora is None:
+        found.append("model.lora=...: train adapters alone")
+    return [*found, "parallel.fsdp: more devices"]
+
+
+def device_bytes() -> int:
+    """Memory of one device of this host; on a CPU what is available now, shared by its devices."""
+    device = jax.devices()[0]
+    statistics = device.memory_stats() if device.platform != "cpu" else None
+    if statistics and "bytes_limit" in statistics:
+        return statistics["bytes_limit"]
+    return psutil.virtual_memory().available // len(jax.local_devices())
+
+
+def verdict(config: RunConfig, plan: MemoryPlan, limit: int) -> str:
+    """One line: whether it fits, and what to change where it does not."""
+    peak, share = plan.peak_bytes / GIBIBYTE, plan.peak_bytes / limit
+    if share <= 1:
+        return f"fits: peak {peak:.2f} GiB of {limit / GIBIBYTE:.2f} GiB a device ({share:.0%})"
+    return (
+        f"does not fit: peak {peak:.2f} GiB, but a device has {limit / GIBIBYTE:.2f} GiB; "
+        f"try {', '.join(remedies(config, plan))}"
+    )
+
+
+def _local_size(shapes: Params, shardings: Any) -> int:
+    """Elements of one device's share."""
+    local = jax.tree.map(lambda leaf, sharding: prod(sharding.shard_shape(leaf.shape)), shapes, shardings)
+    return sum(jax.tree.leaves(local))
+
+
+def _moments_bytes(config: RunConfig, trained: Params, shardings: Any, mesh: AbstractMesh) -> int:
+    optimizer = make_optimizer(config.training, 1)
+    state = jax.eval_shape(optimizer.init, trained)
+    whole = NamedSharding(mesh, PartitionSpec())  # type: ignore[arg-type]
+    placed = optimizer_shardings(optimizer, trained, shardings, whole)
+    sizes = jax.tree.map(
+        lambda leaf, sharding: prod(sharding.shard_shape(leaf.shape)) * leaf.dtype.itemsize, state, placed
+    )
+    return sum(jax.tree.leaves(sizes))
+
+
+def _largest_rows(config: RunConfig, batch_shards: int) -> tuple[RowShape, int]:
+    """The shape of the longest update: rows of one device's microbatch and the number of microbatches."""
+    longest = max(config.max_completion_tokens_of(domain) for domain in config.domains)
+    plan = make_plan(
+        max_prompt_tokens=config.data.max_prompt_tokens,
+        max_completion_tokens=longest,
+        microbatch_tokens=config.training.microbatch_tokens,
+        row_multiple=batch_shards,
+        aggregation="token_mean",
+        pad_id=0,
+    )
+    num_groups = -(-config.data.prompts_per_step // config.training.minibatches)
+    prompt, tokens = plan.prompt_buckets[-1], plan.completion_buckets[-1]
+    rows = shape_of(num_groups, config.sampling.group_size, prompt, tokens, plan)
+    return rows._replace(rows=rows.rows // batch_shards), rows.microbatches
+
+
+def _update_bytes(
+    config: RunConfig,
+    arch: Architecture,
+    mesh: AbstractMesh,
+    width: int,
+    own: int,
+    rows: RowShape,
+    num_microbatches: int,
+) -> dict[str, int]:
+    tensor = mesh.shape["tensor"]
+    tokens = rows.rows * (rows.prompt_tokens + rows.responses * rows.response_tokens)
+    # Queries, scores (queries x keys, kept as scores, weights and mask), the four MLP arrays and eight of the stream.
+    keys = rows.prompt_tokens + rows.response_tokens
+    per_layer = (
+        4 * arch.mlp_size // tensor
+        + 8 * arch.width
+        + (2 * arch.num_heads + 2 * arch.num_kv_heads) * arch.head_size // tensor
+        + 3 * arch.num_heads * keys // tensor
+    )
+    if config.model.lora is not None:
+        # What an adapter adds stands beside the product it is added to, forwards and backwards.
+        per_layer += 2 * sum(_outputs(arch, name) for name in config.model.lora.targets) // tensor
+    layer = width * tokens * per_layer
+    saved = arch.num_layers * (width * tokens * arch.width if config.model.remat == "block" else layer)
+    responses = rows.rows * rows.responses * rows.response_tokens
+    tile = min(max(TILE_TOKENS, rows.rows), responses)
+    vocabulary = -(-arch.vocab_size // tensor)
+    # Logits, their softmax and its gradient; the head's own gradient is carried where there are several tiles.
+    head = 4 * vocabulary * arch.width if responses > tile and own >= vocabulary * arch.width else 0
+    tiles = 3 * 4 * tile * vocabulary + head
+    compute_copy = 0 if width == 4 else width * own
+    return {
+        # The sum over microbatches, and the part of the one at hand.
+        "gradients (float32)": 4 * own * (2 if num_microbatches > 1 else 1),
+        **({f"weights in {config.model.dtype}": compute_copy} if compute_copy else {}),
+        f"activations kept of {tokens} tokens": saved,
+        "logits of a tile, or one layer's backward pass": max(tiles, layer if config.model.remat == "block" else 0),
+        "batch and logprobs": 30 * responses * num_microbatches,
+    }
+
+
+def _outputs(arch: Architecture, name: str) -> int:
+    """Size of what one of a layer's weights gives for a token."""
+    if name in ("gate", "up"):
+        return arch.mlp_size
+    if name in ("output", "down"):
+        return arch.width
+    return arch.head_size * (arch.num_heads if name == "query" else arch.num_kv_heads)
+
+
+def _sampling_bytes(
+    config: RunConfig, arch: Architecture, width: int, mesh: AbstractMesh, batch_shards: int
+) -> dict[str, int]:
+    tensor = mesh.shape["tensor"]
+    slots = -(-(config.sampling.slots or config.data.prompts_per_step) // batch_shards)
+    lanes = slots * config.sampling.group_size
+    longest = max(config.max_completion_tokens_of(domain) for domain in config.domains)
+    prompt = bucket_of(config.data.max_prompt_tokens, buckets_up_to(config.data.max_prompt_tokens))
+    own = bucket_of(longest, buckets_up_to(longest))
+    kv_heads = arch.num_kv_heads // tensor if arch.num_kv_heads % tensor == 0 else arch.num_kv_heads
+    per_token = 2 * arch.num_layers * kv_heads * arch.head_size * width
+    vocabulary = -(-arch.vocab_size // tensor)
+    return {
+        # Whole over data and fsdp: every weight is read for every token.
+        f"serving weights ({config.model.dtype})": width * (arch.num_parameters // tensor),
+        f"prompt cache, {slots} prompts of {prompt} tokens": slots * prompt * per_token,
+        f"own cache, {lanes} lanes of {own} tokens": lanes * own * per_token,
+        f"logits of {lanes} lanes (float32)": 2 * 4 * lanes * vocabulary,
+    }

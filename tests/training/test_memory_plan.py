@@ -1,0 +1,170 @@
+# Copyright 2026 The grpo_jax authors
+# SPDX-License-Identifier: Apache-2.0
+"""The plan's figures against XLA's own account of the compiled update, and against arithmetic by hand."""
+
+import dataclasses
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import pytest
+from jax.sharding import AbstractMesh, NamedSharding, PartitionSpec
+
+from grpo_jax.checkpoint.pretrained import load_published
+from grpo_jax.config import (
+    DataConfig,
+    Domain,
+    LoraConfig,
+    ModelConfig,
+    ObjectiveConfig,
+    ParallelConfig,
+    RunConfig,
+    SamplingConfig,
+    TrainingConfig,
+)
+from grpo_jax.models.lora import adapters_of, lora_spec
+from grpo_jax.models.transformer import abstract_params
+from grpo_jax.objective.domain_terms import domain_terms
+from grpo_jax.objective.presets import resolve
+from grpo_jax.parallel.mesh import AXIS_NAMES, make_mesh
+from grpo_jax.parallel.rules import MESH_AXES, replicated
+from grpo_jax.rollout.packing import TrainBatch
+from grpo_jax.rollout.session import placed_shapes
+from grpo_jax.training.memory_plan import plan_memory, remedies
+from grpo_jax.training.optimizer import make_optimizer, optimizer_shardings
+from grpo_jax.training.state import TrainState
+from grpo_jax.training.update import update
+from tests.fakes.tiny_model import tiny_architecture
+
+ARCH = tiny_architecture(
+    vocab_size=8192, width=256, num_layers=8, num_heads=8, num_kv_heads=2, head_size=32, mlp_size=768
+)
+
+
+def make_config(**changes):
+    sections = {
+        "domains": {"plain": Domain()},
+        "model": ModelConfig(dtype="float32"),
+        "data": DataConfig(prompts_per_step=8, max_prompt_tokens=128),
+        "sampling": SamplingConfig(group_size=4, max_completion_tokens=128),
+        "training": TrainingConfig(microbatch_tokens=4 * 640),
+    }
+    return RunConfig(**{**sections, **changes})
+
+
+def compiled_bytes(config, arch, mesh):
+    """Arguments and temporary memory of the compiled update on one device, without the batch."""
+    plan = plan_memory(config, arch, mesh.abstract_mesh)
+    _, m = plan.rows, plan.num_microbatches
+    b, r, p, c = plan.rows.rows * mesh.size, plan.rows.responses, plan.rows.prompt_tokens, plan.rows.response_tokens
+    spec = lora_spec(config.model.lora)
+    graph, shapes, names = abstract_params(arch, lora=spec)
+    trained, trained_names, frozen = shapes, names, {}
+    if spec:
+        trained, trained_names = adapters_of(shapes), adapters_of(names)
+        base, base_names = abstract_params(arch)[1:]
+        frozen = placed_shapes(mesh, base, base_names)
+    trained = placed_shapes(mesh, trained, trained_names)
+    shardings = jax.tree.map(lambda leaf: leaf.sharding, trained)
+    optimizer = make_optimizer(config.training, 10)
+    objective = resolve(config.objective, config.domains)
+    state = jax.eval_shape(lambda params: TrainState(params, optimizer.init(params), jnp.int32(0)), trained)
+    placement = TrainState(
+        shardings, optimizer_shardings(optimizer, trained, shardings, replicated(mesh)), replicated(mesh)
+    )
+    state = jax.tree.map(lambda x, s: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=s), state, placement)
+    by_row = NamedSharding(mesh, PartitionSpec(None, MESH_AXES["batch"]))
+    tokens, rows = (m, b, r, c), (m, b)
+    kinds = {
+        "prompt_ids": ((m, b, p), jnp.int32),
+        "prompt_lengths": (rows, jnp.int32),
+        "response_ids": (tokens, jnp.int32),
+        "mask": (tokens, jnp.bool_),
+        "temperature": (rows, jnp.float32),
+        "domain": (rows, jnp.int32),
+    }
+    batch = TrainBatch(
+        **{
+            name: jax.ShapeDtypeStruct(*kinds.get(name, (tokens, jnp.float32)), sharding=by_row)
+            for name in TrainBatch._fields
+        }
+    )
+    run = jax.jit(
+        partial(
+            update,
+            graph,
+            optimizer,
+            objective=objective,
+            dtype=jnp.dtype(config.model.dtype),
+            remat=config.model.remat == "block",
+        ),
+        donate_argnums=0,
+        out_shardings=(placement, None),
+    )
+    terms = jax.tree.map(jnp.asarray, domain_terms(config.objective, objective, config.domains))
+    analysis = run.lower(state, frozen, batch, None, None, terms).compile().memory_analysis()
+    return plan, analysis.argument_size_in_bytes + analysis.temp_size_in_bytes
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"training": TrainingConfig(microbatch_tokens=100_000)},
+        {"model": ModelConfig(dtype="float32", remat="none")},
+        {"model": ModelConfig(dtype="float32", lora=LoraConfig(rank=4))},
+        {"training": TrainingConfig(microbatch_tokens=640, moments_dtype="bfloat16")},
+    ],
+    ids=["several_microbatches", "one_microbatch", "no_remat", "lora", "bfloat16_moments"],
+)
+def test_update_is_within_a_fifth_of_xlas_account(changes):
+    mesh = make_mesh(ParallelConfig(), jax.devices()[:1])
+    plan, measured = compiled_bytes(make_config(**changes), ARCH, mesh)
+    assert sum(plan.state.values()) + sum(plan.update.values()) == pytest.approx(measured, rel=0.2)
+
+
+@pytest.mark.slow
+def test_smollm2s_update_is_within_a_fifth_of_xlas_account(smollm2_path):
+    arch = load_published(str(smollm2_path)).architecture
+    mesh = make_mesh(ParallelConfig(), jax.devices()[:1])
+    for microbatch_tokens in (640, 2560):
+        config = make_config(training=TrainingConfig(microbatch_tokens=microbatch_tokens))
+        plan, measured = compiled_bytes(config, arch, mesh)
+        assert sum(plan.state.values()) + sum(plan.update.values()) == pytest.approx(measured, rel=0.2)
+
+
+def test_weights_and_moments_by_hand():
+    one = AbstractMesh((1, 1, 1), AXIS_NAMES)
+    plan = plan_memory(make_config(objective=ObjectiveConfig(kl_coefficient=0.1)), ARCH, one)
+    size = ARCH.num_parameters
+    weights, _, reference = plan.state.values()
+    assert weights == reference == 4 * size
+    assert plan.state["optimizer"] == pytest.approx(8 * size, rel=1e-4)
+    # bfloat16 values and a serving copy of 2 bytes each.
+    half = plan_memory(make_config(model=ModelConfig(dtype="bfloat16")), ARCH, one)
+    assert half.sampling["serving weights (bfloat16)"] == 2 * size
+    cache = next(value for name, value in half.sampling.items() if name.startswith("own cache"))
+    assert cache == 32 * 128 * 2 * 8 * 2 * 32 * 2  # lanes, tokens, keys and values, layers, heads, their size, bytes
+
+
+def test_devices_share_the_state_and_host_moments_leave_the_device():
+    one = plan_memory(make_config(), ARCH, AbstractMesh((1, 1, 1), AXIS_NAMES))
+    four = plan_memory(make_config(), ARCH, AbstractMesh((1, 4, 1), AXIS_NAMES))
+    assert sum(four.state.values()) == pytest.approx(sum(one.state.values()) / 4, rel=0.05)
+    training = dataclasses.replace(make_config().training, moments_on_host=True)
+    host = plan_memory(make_config(training=training), ARCH, AbstractMesh((1, 1, 1), AXIS_NAMES))
+    assert host.state["optimizer"] == 0
+    assert host.host == one.state["optimizer"]
+
+
+def test_remedies_lower_the_peak():
+    one = AbstractMesh((1, 1, 1), AXIS_NAMES)
+    config = make_config(model=ModelConfig(dtype="float32", remat="none"))
+    plan = plan_memory(config, ARCH, one)
+    found = remedies(config, plan)
+    assert found[0] == "model.remat=block"
+    better = plan_memory(make_config(), ARCH, one)
+    assert better.peak_bytes < plan.peak_bytes
+    fewer = next(word for word in found if word.startswith("training.microbatch_tokens="))
+    halved = dataclasses.replace(config.training, microbatch_tokens=int(fewer.partition("=")[2]))
+    assert plan_memory(dataclasses.replace(config, training=halved), ARCH, one).peak_bytes < plan.peak_bytes
