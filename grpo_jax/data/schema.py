@@ -4,15 +4,21 @@
 
 A row is the one of the verl parquet schema (`prompt`, `data_source`, `ability`, `reward_model`, `extra_info`) with two
 optional fields of ours, `domain` and `difficulty`. Other fields of a row are not read.
+
+A ground truth that is an object keeps its form in JSON Lines. Parquet gives a column one type, under which objects with
+different keys would come back with each other's; there it is JSON text, and `reward_model.encoding` says "json". Text
+without that mark stays text.
 """
 
+import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from grpo_jax.data.plain_json import plain_json
 from grpo_jax.records import ConfigError, Message, Problem
 
+FIELDS = ("prompt", "data_source", "ability", "reward_model", "extra_info", "domain", "difficulty")
 ROLES = ("system", "user", "assistant", "tool")
 
 
@@ -47,6 +53,7 @@ def problem_from_row(row: Mapping[str, Any], problem_id: str, where: str, domain
         raise ConfigError(f"{where}: field reward_model must be {{style, ground_truth}}, got {_kind(reward_model)}")
     if reward_model.get("ground_truth") is None:
         raise ConfigError(f"{where}: field reward_model.ground_truth is missing")
+    ground_truth = _decoded(reward_model, where)
     extra = plain_json(row.get("extra_info"), f"{where}: field extra_info")
     if extra is not None and not isinstance(extra, dict):
         raise ConfigError(f"{where}: field extra_info must be an object, got {_kind(extra)}")
@@ -54,7 +61,7 @@ def problem_from_row(row: Mapping[str, Any], problem_id: str, where: str, domain
         id=problem_id,
         domain=domain if domain is not None else row_domain(row, where),
         messages=_messages(row.get("prompt"), where),
-        ground_truth=reward_model["ground_truth"],
+        ground_truth=ground_truth,
         data_source=_text(row, "data_source", where),
         ability=_text(row, "ability", where),
         reward_style=_text(reward_model, "style", where) or "rule",
@@ -76,24 +83,66 @@ def row_from_problem(problem: Problem) -> dict[str, Any]:
     }
 
 
+def with_json_text(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Rows for parquet: ground truths are JSON text with a mark, unless all are text or all are lists of text."""
+    truths = [row["reward_model"]["ground_truth"] for row in rows]
+    if all(isinstance(truth, str) for truth in truths) or all(_is_text_list(truth) for truth in truths):
+        return [dict(row) for row in rows]
+    encoded = []
+    for row, truth in zip(rows, truths, strict=True):
+        plain = isinstance(truth, str)
+        text = truth if plain else json.dumps(truth, ensure_ascii=False)
+        encoding = row["reward_model"].get("encoding") if plain else "json"
+        marked = {**row["reward_model"], "ground_truth": text, "encoding": encoding}
+        encoded.append({**row, "reward_model": marked})
+    return encoded
+
+
+def asked_message(messages: Sequence[Message]) -> int:
+    """Place of the message that asks: the last one of the user, or the last one where no user speaks."""
+    asked = [place for place, message in enumerate(messages) if message["role"] == "user"]
+    return asked[-1] if asked else len(messages) - 1
+
+
 def user_text(problem: Problem) -> str:
-    """What the user asks: the content of the last user message, or of the last message where no user speaks."""
-    asked = [message["content"] for message in problem.messages if message["role"] == "user"]
-    return asked[-1] if asked else problem.messages[-1]["content"]
+    """What the user asks, by `asked_message`."""
+    return problem.messages[asked_message(problem.messages)]["content"]
+
+
+def _is_text_list(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(item, str) for item in value)
+
+
+def _decoded(reward_model: Mapping[str, Any], where: str) -> Any:
+    """The ground truth, read from JSON text where the row says that it is such."""
+    truth, encoding = reward_model["ground_truth"], reward_model.get("encoding")
+    if encoding is None:
+        return truth
+    if encoding != "json" or not isinstance(truth, str):
+        raise ConfigError(f'{where}: field reward_model.encoding is {encoding!r}; it must be "json", beside JSON text')
+    try:
+        return json.loads(truth)
+    except ValueError as error:
+        raise ConfigError(f"{where}: field reward_model.ground_truth is not the JSON text it should be") from error
 
 
 def _messages(prompt: Any, where: str) -> tuple[Message, ...]:
-    prompt = plain_json(prompt, f"{where}: field prompt")
+    if type(prompt) is not list:
+        prompt = plain_json(prompt, f"{where}: field prompt")
     if not isinstance(prompt, list) or not prompt:
         raise ConfigError(f"{where}: field prompt must be a list of {{role, content}}, got {_kind(prompt)}")
-    messages = []
+    messages: list[Message] = []
     for index, message in enumerate(prompt):
-        field = f"{where}: field prompt[{index}]"
-        if not isinstance(message, dict) or not isinstance(message.get("content"), str):
-            raise ConfigError(f"{field} must be {{role, content}} with a string as content")
+        if type(message) is not dict:
+            message = plain_json(message, f"{where}: field prompt[{index}]")
+        content = message.get("content") if isinstance(message, dict) else None
+        if not isinstance(content, str):
+            raise ConfigError(f"{where}: field prompt[{index}] must be {{role, content}} with a string as content")
         if message.get("role") not in ROLES:
-            raise ConfigError(f"{field}.role is {message.get('role')!r}; use one of {', '.join(ROLES)}")
-        messages.append({"role": message["role"], "content": message["content"]})
+            raise ConfigError(
+                f"{where}: field prompt[{index}].role is {message.get('role')!r}; use one of {', '.join(ROLES)}"
+            )
+        messages.append({"role": str(message["role"]), "content": str(content)})
     return tuple(messages)
 
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from grpo_jax.data.plain_json import plain_json
-from grpo_jax.data.schema import problem_from_row, row_from_problem, user_text
+from grpo_jax.data.schema import problem_from_row, row_from_problem, user_text, with_json_text
 from grpo_jax.records import ConfigError
 
 ROW = {
@@ -86,3 +86,39 @@ def test_user_text_is_the_last_user_message():
     messages = [{"role": "system", "content": "s"}, {"role": "user", "content": "first"}]
     row = {**ROW, "prompt": [*messages, {"role": "assistant", "content": "a"}, {"role": "user", "content": "last"}]}
     assert user_text(problem_from_row(row, "", "")) == "last"
+
+
+def with_truth(truth, **more):
+    return {**ROW, "reward_model": {"style": "rule", "ground_truth": truth, **more}}
+
+
+def test_text_without_a_mark_stays_text_even_if_it_is_json():
+    for text in ('{"inputs": []}', "[1]", "4", '"4"'):
+        assert problem_from_row(with_truth(text), "", "").ground_truth == text
+
+
+@pytest.mark.parametrize("truths", [["4", "5"], [["4"], ["5", "6"]]])
+def test_truths_of_one_type_stay_as_they_are_for_parquet(truths):
+    rows = [with_truth(truth) for truth in truths]
+    assert with_json_text(rows) == rows
+
+
+def test_truths_of_mixed_form_survive_a_parquet_column():
+    truths = [
+        "4",
+        ["4", "four"],
+        {"label": "A", "choices": {"A": "x"}},
+        {"calls": [], "functions": [{"a": 1}]},
+        4.5,
+        [],
+    ]
+    rows = with_json_text([*map(with_truth, truths), with_truth('{"a": null}', encoding="json")])
+    table = pa.Table.from_pylist(rows)
+    read = [problem_from_row(row, "", "").ground_truth for row in table.to_pylist()]
+    assert read == [*truths, {"a": None}]
+
+
+@pytest.mark.parametrize(("truth", "encoding"), [("{broken", "json"), (["4"], "json"), ("4", "yaml")])
+def test_wrong_mark_is_refused(truth, encoding):
+    with pytest.raises(ConfigError, match=r"^sums\.jsonl:4: field reward_model\."):
+        problem_from_row(with_truth(truth, encoding=encoding), "", "sums.jsonl:4")

@@ -7,12 +7,18 @@ The question stays bare; what to do with it ("put the answer in a box") is the d
 
 from typing import Any
 
+from grpo_jax.data.preparation.row_building import problem_row, required_text
 from grpo_jax.data.rows import Row
 from grpo_jax.records import ConfigError
 
 
+def is_raw(row: Row) -> bool:
+    """Whether a row has the fields `{question, answer}` of this dataset, the answer marked by `####`."""
+    return set(row) == {"question", "answer"} and isinstance(row["answer"], str) and "####" in row["answer"]
+
+
 def convert_row(row: Row, split: str, index: int, where: str) -> dict[str, Any]:
-    """Convert one raw row `{question, answer}` to the problem schema.
+    """Convert one raw row `{question, answer}` to the problem schema; the ground truth is the final number.
 
     Args:
         row: The raw row.
@@ -23,19 +29,11 @@ def convert_row(row: Row, split: str, index: int, where: str) -> dict[str, Any]:
     Raises:
         ConfigError: A field is missing, or the answer has nothing after `####`.
     """
-    question, answer = row.get("question"), row.get("answer")
-    if not isinstance(question, str) or not question.strip():
-        raise ConfigError(f"{where}: field question must be a non-empty string")
-    if not isinstance(answer, str):
-        raise ConfigError(f"{where}: field answer must be a string")
+    question = required_text(row, ("question",), where)
+    answer = required_text(row, ("answer",), where)
     _, mark, final = answer.rpartition("####")
     final = final.strip().replace(",", "")
     if not mark or not final:
         raise ConfigError(f"{where}: field answer has no final answer after '####'")
-    return {
-        "prompt": [{"role": "user", "content": question.strip()}],
-        "data_source": "openai/gsm8k",
-        "ability": "math",
-        "reward_model": {"style": "rule", "ground_truth": final},
-        "extra_info": {"split": split, "index": index, "question": question, "answer": answer},
-    }
+    extra = {"split": split, "index": index, "question": question, "answer": answer}
+    return problem_row(question, "openai/gsm8k", "math", final, extra)
