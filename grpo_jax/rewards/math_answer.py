@@ -10,10 +10,13 @@ is not accepted as a sum or product left to be worked out, because repeating the
 import re
 from typing import Any
 
+from grpo_jax.config import RewardsConfig
 from grpo_jax.records import PartScore, Problem, RewardStatus
 from grpo_jax.rewards import symbolic_math
 from grpo_jax.rewards.exact_values import MAX_LENGTH, Group, Number, numbers_equal, read_group, read_number, split_unit
 from grpo_jax.rewards.extraction import extract_answer
+from grpo_jax.rewards.ground_truth import gold_texts
+from grpo_jax.rewards.inequalities import interval_of
 from grpo_jax.rewards.math_notation import comparison_key, normalise, split_assignment
 
 _CHOICE_GOLD = re.compile(r"\(?([A-J])\)?")
@@ -62,6 +65,10 @@ def _compare_groups(gold: Group, candidate: Group) -> RewardStatus:
     return RewardStatus.PASS
 
 
+def _is_interval(group: Group | None) -> bool:
+    return group is not None and group.shape[0] in "([" and len(group.items) == 2
+
+
 def _plain(normal: str, number: Number | None) -> str:
     """What sympy is given: an exact number as a fraction, anything else without its unit."""
     return split_unit(normal)[0] if number is None or number.percent else str(number.value)
@@ -72,6 +79,9 @@ def _compare_values(gold: str, candidate: str) -> RewardStatus:
     if wanted and given and numbers_equal(wanted, given):
         return RewardStatus.PASS
     wanted_group, given_group = read_group(gold), read_group(candidate)
+    if _is_interval(wanted_group) != _is_interval(given_group):
+        gold, candidate = interval_of(gold) or gold, interval_of(candidate) or candidate
+        wanted_group, given_group = read_group(gold), read_group(candidate)
     if wanted_group and given_group:
         return _compare_groups(wanted_group, given_group)
     if (wanted and given) or (wanted and given_group) or (wanted_group and given):
@@ -103,6 +113,8 @@ def _compare_normal(gold: str, candidate: str) -> RewardStatus:
     worked = "=" in candidate and not name and not _RELATION.search(candidate) and read_group(candidate) is None
     if worked and "=" not in gold:
         value = candidate.rpartition("=")[2].strip()  # a worked line such as `3 + 4 = 7` states its last side
+    if gold_name and not name and "=" in candidate:  # `2y = x` is to be judged as an equation, not by its last side
+        gold_value = gold
     if (gold_value, value) != (gold, candidate) and comparison_key(gold_value) == comparison_key(value):
         return RewardStatus.PASS
     return _compare_values(gold_value, value)
@@ -125,16 +137,10 @@ def compare_answers(gold: str, candidate: str) -> RewardStatus:
 
 def _golds(ground_truth: Any) -> list[str]:
     """The accepted answers of a problem; each may still stand in a box or behind `####`."""
-    values = ground_truth if isinstance(ground_truth, (list, tuple)) else [ground_truth]
     golds = []
-    for value in values:
-        if isinstance(value, bool) or not isinstance(value, (str, int, float)) or not str(value).strip():
-            raise ValueError(f"ground_truth {value!r} is not an answer; the math reward wants text or a number")
-        text = str(value)
+    for text in gold_texts(ground_truth):
         marked = extract_answer(text) if "\\boxed" in text or "####" in text else None
         golds.append(marked.text if marked else text)
-    if not golds:
-        raise ValueError("ground_truth is an empty list; the math reward wants at least one answer")
     return golds
 
 
@@ -159,6 +165,6 @@ def math_last_number_reward(problem: Problem, completion: str) -> PartScore:
     return _score(problem, completion, last_number=True)
 
 
-def warm_up() -> None:
+def warm_up(settings: RewardsConfig) -> None:
     """Pay for imports before the first sample is timed."""
     symbolic_math.warm_up()

@@ -110,15 +110,18 @@ def split_top_level(text: str, separators: str) -> list[str]:
 
 _NAME = r"\\?[A-Za-z]+(?:_\{?\w+\}?)?'?(?:\([A-Za-z](?:,\s*[A-Za-z])*\))?"
 _ASSIGNED = re.compile(rf"\s*({_NAME}|\([A-Za-z](?:,\s*[A-Za-z])*\))\s*(?:=|\\in(?![a-zA-Z]))(?!=)\s*(.+)", re.DOTALL)
+_SWAPPED = re.compile(r"([^<>=]*[^<>=!\s][^<>=]*)=\s*([A-Za-z])\s*")
 
 
 def split_assignment(normal: str) -> tuple[str, str]:
-    r"""Split `x = 5`, `f(x) = 5`, `(x, y) = (1, 2)` and `x \in S` into a name and what it equals.
+    r"""Split `x = 5`, `5 = x`, `f(x) = 5`, `(x, y) = (1, 2)` and `x \in S` into a name and what it equals.
 
     Returns:
         The name without white space (empty where nothing is assigned) and the rest.
     """
     match = _ASSIGNED.fullmatch(normal)
+    if match is None and (swapped := _SWAPPED.fullmatch(normal)):
+        return swapped.group(2), swapped.group(1).strip()
     if match is None or re.search(r"[<>=]|\\[lg]eq|\\neq", match.group(2)):
         return "", normal
     return re.sub(r"\s+", "", match.group(1)), match.group(2)

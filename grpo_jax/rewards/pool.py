@@ -4,7 +4,8 @@
 
     submit --> waiting tasks --> slot thread <--pipe--> worker process
     collect <-- rewards <-------/   |
-                                    +-- over its time: SIGKILL of the worker's group, status timeout, a fresh worker
+                                    +-- over its CPU time: SIGKILL of the worker's group, timeout, a spare takes over
+                                    +-- over its wall time, with little CPU used: once more, with nothing beside it
                                     +-- worker lost: once more, alone in a fresh worker; lost again: probe
 
 A sample that loses its worker twice while a fresh worker answers an honest probe is `fail` with the reason
@@ -13,77 +14,116 @@ A sample that loses its worker twice while a fresh worker answers an honest prob
 
 import collections
 import itertools
+import logging
+import os
 import pickle
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from types import TracebackType
 
-from grpo_jax.config import Domain, RewardsConfig
+from grpo_jax.config import Domain, RewardPhase, RewardsConfig
 from grpo_jax.records import Problem, Reward, RewardStatus
 from grpo_jax.rewards import registry
-from grpo_jax.rewards.channel import ChannelClosedError, DeadlineError
-from grpo_jax.rewards.worker_process import WorkerProcess
+from grpo_jax.rewards.channel import ChannelClosedError
+from grpo_jax.rewards.nursery import Nursery
+from grpo_jax.rewards.pool_statistics import PoolStatistics
+from grpo_jax.rewards.router import Router, part_names
+from grpo_jax.rewards.worker_process import Limits, TimeUpError, WorkerProcess
 
-READY_SECONDS = 180.0
-"""Limit for a worker's imports and warm-up."""
-_START_ATTEMPTS = 3
-_SAMPLES_KEPT = 4096
+logger = logging.getLogger(__name__)
+
+_MAX_DEFAULT_SLOTS = 32
+_WALL_FACTOR = 4
 _PROBE = pickle.dumps(None)
-_PROBE_SECONDS = 30.0
+_PROBE_LIMITS = Limits(cpu_seconds=30.0, wall_seconds=30.0, resident_bytes=sys.maxsize)
 
 
 @dataclass(frozen=True, slots=True)
 class _Task:
     ticket: int
+    domain: str
     payload: bytes
     part_names: tuple[str, ...]
     submitted: float
+    alone: bool = False
 
 
 def _invalid(reason: str) -> Reward:
     return Reward(RewardStatus.INVALID, None, {}, reason=reason)
 
 
-def _percentile(values: Sequence[float], fraction: float) -> float:
-    return sorted(values)[min(int(fraction * len(values)), len(values) - 1)] if values else 0.0
+def num_slots(settings: RewardsConfig) -> int:
+    """Workers to run on this host: those asked for, or half of the cores up to 32, and never more than the cores."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if settings.workers is None:
+        return max(1, min(_MAX_DEFAULT_SLOTS, cores // 2))
+    if settings.workers > cores:
+        logger.warning("rewards.workers=%d, but this host has %d cores; starting %d", settings.workers, cores, cores)
+    return min(settings.workers, cores)
+
+
+def check_rewards_ready(domains: Mapping[str, Domain], settings: RewardsConfig) -> RewardsConfig:
+    """Ask every reward module whether it can work on this host.
+
+    Returns:
+        The settings with the sandbox that was chosen, where a reward runs model-written code.
+
+    Raises:
+        ConfigError: A reward cannot be found, a package is missing, or no sandbox works.
+    """
+    resolved = [registry.resolve(name) for name in part_names(domains)]
+    if any(reward.needs_sandbox for reward in resolved):
+        from grpo_jax.rewards.sandbox.selection import select_backend
+
+        settings = replace(settings, sandbox=select_backend(settings.sandbox, settings.run_unconfined_code))
+        logger.info("model-written code runs in the sandbox %s", settings.sandbox)
+    for reward in resolved:
+        reward.check_available(settings)
+    return settings
 
 
 class RewardPool:
     """Worker processes behind `submit` and `collect`; a context manager."""
 
-    def __init__(self, domains: Mapping[str, Domain], settings: RewardsConfig) -> None:
+    def __init__(
+        self, domains: Mapping[str, Domain], settings: RewardsConfig, phases: Sequence[RewardPhase] = ()
+    ) -> None:
         """Check every reward function of every domain, then start the workers without waiting for them.
 
         Raises:
-            ConfigError: A reward function cannot be found, or a package that it needs is missing.
+            ConfigError: A reward function or one of its settings cannot be found, a package that it needs is missing,
+                or it needs a sandbox and none works.
         """
-        for domain in domains.values():
-            for name in domain.rewards:
-                registry.resolve(name).check_available()
-        self._domains = dict(domains)
-        self._timeout_seconds = settings.timeout_seconds
-        self._setup = pickle.dumps({"path": [*sys.path], "domains": pickle.dumps(self._domains)})
+        self._router = Router(domains, settings, phases)  # for its checks and names; it scores in the workers
+        self._domains, self._num_phases = dict(domains), len(phases)
+        settings = check_rewards_ready(domains, settings)
+        wall = settings.timeout_seconds or _WALL_FACTOR * settings.cpu_seconds
+        cpu = min(settings.cpu_seconds, wall)
+        self._limits = Limits(cpu, wall, 2 * settings.max_worker_bytes)
+        # Alone, a task needs little more wall time than CPU time.
+        self._limits_alone = replace(self._limits, wall_seconds=min(wall, 2 * cpu))
+        self._settings = settings
+        plan = pickle.dumps((self._domains, settings, tuple(phases)))
+        slots = num_slots(settings)
+        self._nursery = Nursery(pickle.dumps({"path": [*sys.path], "plan": plan}), slots)
         self._condition = threading.Condition()
         self._tickets = itertools.count()
         self._waiting: collections.deque[_Task] = collections.deque()
+        self._suspects: collections.deque[_Task] = collections.deque()  # to be checked with nothing beside them
         self._open: set[int] = set()  # submitted and not yet collected
         self._rewards: dict[int, Reward] = {}
-        self._workers: set[WorkerProcess] = set()
         self._closing = False
-        self._failure = ""
         self._ready = 0
         self._busy = 0
-        self._alive = settings.workers
-        self._counts = collections.Counter[str]()
-        self._waits: collections.deque[float] = collections.deque(maxlen=_SAMPLES_KEPT)
-        self._checks: collections.deque[float] = collections.deque(maxlen=_SAMPLES_KEPT)
-        # The slot threads start the workers: Linux ties the parent-death signal to the thread that started a process.
+        self._busy_alone = False
+        self._alive = slots
+        self._recycled = 0
+        self._statistics = PoolStatistics([*domains])
         self._threads = [
-            threading.Thread(target=self._serve, name=f"reward-slot-{index}", daemon=True)
-            for index in range(settings.workers)
+            threading.Thread(target=self._serve, name=f"reward-slot-{index}", daemon=True) for index in range(slots)
         ]
         for thread in self._threads:
             thread.start()
@@ -104,31 +144,46 @@ class RewardPool:
             RuntimeError: A worker failed to start; the message ends with what it printed.
         """
         with self._condition:
-            self._condition.wait_for(lambda: self._ready == len(self._threads) or self._failure or self._closing)
-            failure = self._failure if self._ready < len(self._threads) else ""
+            self._condition.wait_for(
+                lambda: self._ready == len(self._threads) or self._alive < len(self._threads) or self._closing
+            )
+            failure = self._nursery.failure if self._ready < len(self._threads) else ""
         if failure:
             self.close()
             raise RuntimeError(failure)
+        self._nursery.keep_spares()
 
-    def submit(self, problem: Problem, completion_text: str) -> int:
-        """Queue one completion and return its ticket at once; any thread may call this.
+    def submit(self, problem: Problem, completion_text: str, phase: int | None = None) -> int:
+        """Queue one completion and return its ticket; any thread may call this.
+
+        Waits while `rewards.queue_size` completions wait already, so whoever samples cannot run ahead of the workers.
+
+        Args:
+            problem: Its domain must be one of the pool's.
+            completion_text: Decoded text of the assistant's turn.
+            phase: Number of the reward phase; None has all parts on.
 
         Raises:
-            ValueError: The problem's domain is not one of the pool's.
+            ValueError: The problem's domain or the phase is not one of the pool's.
         """
-        domain = self._domains.get(problem.domain)
-        if domain is None:
+        if problem.domain not in self._domains:
             raise ValueError(
                 f"problem {problem.id!r} has domain {problem.domain!r}; the pool scores {[*self._domains]}"
             )
-        payload = pickle.dumps((problem.domain, problem, completion_text))
+        if phase is not None and not 0 <= phase < self._num_phases:
+            raise ValueError(f"phase {phase} is unknown; the pool has {self._num_phases}")
+        payload = pickle.dumps((problem, completion_text, phase))
+        names = self._router.names(problem.domain, phase)
         with self._condition:
+            self._condition.wait_for(
+                lambda: len(self._waiting) < self._settings.queue_size or self._closing or not self._alive
+            )
             ticket = next(self._tickets)
             self._open.add(ticket)
             if self._closing or not self._alive:
-                self._rewards[ticket] = _invalid(self._failure or "the pool is closed")
+                self._rewards[ticket] = _invalid(self._nursery.failure or "the pool is closed")
             else:
-                self._waiting.append(_Task(ticket, payload, tuple(domain.rewards), time.monotonic()))
+                self._waiting.append(_Task(ticket, problem.domain, payload, names, time.monotonic()))
             self._condition.notify_all()
         return ticket
 
@@ -160,151 +215,181 @@ class RewardPool:
                 collected.append(self._rewards.pop(ticket, None) or _invalid(late))
             return collected
 
+    def cancel(self, tickets: Collection[int]) -> None:
+        """Give up completions that nobody will collect; those already collected are passed over."""
+        with self._condition:
+            self._open.difference_update(tickets)
+            for ticket in tickets:
+                self._rewards.pop(ticket, None)
+            for queue in (self._waiting, self._suspects):
+                kept = [task for task in queue if task.ticket in self._open]
+                queue.clear()
+                queue.extend(kept)
+            self._condition.notify_all()
+
     def close(self) -> None:
         """Kill all workers and wait for their end; what is unfinished becomes invalid. Safe to repeat."""
         with self._condition:
             self._closing = True
             self._abandon("the pool was closed")
-            workers = [*self._workers]
-            self._condition.notify_all()
-        for worker in workers:
-            worker.kill_group()
+        self._nursery.kill_all()
         for thread in self._threads:
             thread.join()
+        self._nursery.join()
 
     def statistics(self) -> dict[str, float]:
-        """Counts since the start, and latencies in seconds over the newest tasks."""
+        """Counts since the start and percentiles of waits and checks over the newest tasks, of all and by domain."""
         with self._condition:
-            waits, checks = [*self._waits], [*self._checks]
-            numbers = {name: float(self._counts[name]) for name in ("tasks", "timeouts", "lost_workers", "restarts")}
-            numbers |= {"invalid": float(self._counts["invalid"]), "workers_busy": float(self._busy)}
-            numbers |= {"workers_alive": float(self._alive), "tasks_waiting": float(len(self._waiting))}
-        for name, values in (("queue_wait", waits), ("check", checks)):
-            numbers |= {
-                f"{name}_p50_seconds": _percentile(values, 0.5),
-                f"{name}_p95_seconds": _percentile(values, 0.95),
+            return self._statistics.numbers() | {
+                "recycled": float(self._recycled),
+                "workers_busy": float(self._busy),
+                "workers_alive": float(self._alive),
+                "tasks_waiting": float(len(self._waiting) + len(self._suspects)),
             }
-        return numbers
 
     def _abandon(self, reason: str) -> None:
         """Turn every waiting task into an invalid reward; the caller holds the condition."""
-        while self._waiting:
-            self._rewards[self._waiting.popleft().ticket] = _invalid(reason)
+        for queue in (self._waiting, self._suspects):
+            while queue:
+                task = queue.popleft()
+                if task.ticket in self._open:
+                    self._rewards[task.ticket] = _invalid(reason)
         self._condition.notify_all()
 
-    def _start_worker(self) -> WorkerProcess | None:
-        """A ready worker; None when the pool is closing or none can be started (then `_failure` says why)."""
-        for _ in range(_START_ATTEMPTS):
-            worker = WorkerProcess(self._setup)
-            with self._condition:
-                self._workers.add(worker)
-                closing = self._closing
-            try:
-                if not closing:
-                    worker.wait_ready(READY_SECONDS)
-                    return worker
-            except (ChannelClosedError, DeadlineError) as error:
-                late = isinstance(error, DeadlineError)
-                why = f"was not ready after {READY_SECONDS:.0f} s" if late else "ended while starting"
-            self._discard(worker)
-            with self._condition:
-                if self._closing:
-                    return None
-                self._failure = f"a reward worker {why}; it printed:\n{worker.log_tail()}"
-                if self._ready < len(self._threads):  # at start-up a second try would only repeat the message
-                    return None
+    def _restart(self, worker: WorkerProcess, domain: str) -> WorkerProcess | None:
+        self._nursery.discard(worker)
+        with self._condition:
+            self._statistics.count("restarts", domain)
+        return self._nursery.replacement()
+
+    def _take(self) -> _Task | None:
+        """The next task that may start now; the caller holds the condition."""
+        if self._busy_alone:
+            return None
+        # Suspects wait for a lull, but not for ever.
+        overdue = self._suspects and time.monotonic() - self._suspects[0].submitted > 2 * self._limits.wall_seconds
+        if self._waiting and not overdue:
+            return self._waiting.popleft()
+        if self._suspects and not self._busy:
+            return self._suspects.popleft()
         return None
-
-    def _discard(self, worker: WorkerProcess) -> None:
-        worker.close()
-        with self._condition:
-            self._workers.discard(worker)
-
-    def _restart(self, worker: WorkerProcess) -> WorkerProcess | None:
-        self._discard(worker)
-        with self._condition:
-            self._counts["restarts"] += 1
-        return self._start_worker()
 
     def _next(self) -> _Task | None:
         with self._condition:
-            while True:
-                self._condition.wait_for(lambda: self._waiting or self._closing)
-                if self._closing:
-                    return None
-                task = self._waiting.popleft()
-                if task.ticket in self._open:
+            while not self._closing:
+                task = self._take()
+                if task is None:
+                    self._condition.wait()
+                elif task.ticket in self._open:
                     self._busy += 1
-                    self._waits.append(time.monotonic() - task.submitted)
+                    self._busy_alone = task.alone
+                    if not task.alone:
+                        self._statistics.waited(task.domain, time.monotonic() - task.submitted)
+                    self._condition.notify_all()  # the queue has room
                     return task
+            return None
 
-    def _finish(self, task: _Task, reward: Reward) -> None:
+    def _finish(self, task: _Task, reward: Reward | None) -> None:
+        """Note the end of an attempt; None sends the task among the suspects."""
         with self._condition:
             self._busy -= 1
-            self._counts["tasks"] += 1
-            self._counts["invalid"] += reward.status is RewardStatus.INVALID
-            self._counts["timeouts"] += reward.status is RewardStatus.TIMEOUT
-            self._checks.append(reward.seconds)
-            if task.ticket in self._open:
-                self._rewards[task.ticket] = reward
+            self._busy_alone = False
+            if reward is not None:
+                self._statistics.finished(task.domain, reward)
+                if task.ticket in self._open:
+                    self._rewards[task.ticket] = reward
+            elif self._closing:
+                self._rewards[task.ticket] = _invalid("the pool was closed")
+            else:
+                self._statistics.count("retries", task.domain)
+                self._suspects.append(replace(task, alone=True, submitted=time.monotonic()))
             self._condition.notify_all()
 
     def _serve(self) -> None:
         """The life of one slot."""
-        worker = self._start_worker()
+        worker = self._nursery.start()
         with self._condition:
             self._ready += worker is not None
             self._condition.notify_all()
+        tasks_done = 0
         while worker is not None and (task := self._next()) is not None:
-            reward, healthy = self._attempt(worker, task)
+            before = worker
+            try:
+                reward, healthy = self._attempt(worker, task)
+            except TimeUpError:
+                self._finish(task, None)
+                worker = self._restart(worker, task.domain)
+                continue
             if reward is None:
-                worker = self._restart(worker)
+                worker = self._restart(worker, task.domain)
                 reward, worker = self._second_attempt(worker, task)
                 self._finish(task, reward)
             else:
                 self._finish(task, reward)
                 if not healthy:
-                    worker = self._restart(worker)
+                    worker = self._restart(worker, task.domain)
+            tasks_done = tasks_done + 1 if worker is before else 0
+            if worker is not None and self._worn_out(worker, tasks_done):
+                self._nursery.discard(worker)
+                worker, tasks_done = self._nursery.replacement(), 0
         if worker is not None:
-            self._discard(worker)
+            self._nursery.discard(worker)
         with self._condition:
             self._alive -= 1
             if not self._alive:
-                self._abandon(self._failure or "the pool was closed")
+                self._abandon(self._nursery.failure or "the pool was closed")
             self._condition.notify_all()
 
+    def _worn_out(self, worker: WorkerProcess, tasks_done: int) -> bool:
+        settings = self._settings
+        worn = tasks_done >= settings.recycle_tasks or worker.resident_bytes() > settings.max_worker_bytes
+        if worn:
+            with self._condition:
+                self._recycled += 1
+        return worn
+
     def _attempt(self, worker: WorkerProcess, task: _Task) -> tuple[Reward | None, bool]:
-        """The reward (None when the worker was lost) and whether the worker can go on."""
-        start = time.monotonic()
+        """The reward (None when the worker was lost) and whether the worker can go on.
+
+        Raises:
+            TimeUpError: The wall time is over, little CPU was used, and the task was not alone.
+        """
+        limits = self._limits_alone if task.alone else self._limits
         try:
-            reply = worker.ask(task.payload, self._timeout_seconds)
+            reply = worker.ask(task.payload, limits)
             status = RewardStatus(reply["status"])
             return Reward(status, reply["total"], reply["parts"], reply["seconds"], reply["reason"]), True
-        except DeadlineError:
+        except TimeUpError as error:
+            if error.cpu_seconds < 0.5 * limits.cpu_seconds and not task.alone:
+                raise
             zeros = dict.fromkeys(task.part_names, 0.0)
-            seconds = time.monotonic() - start
-            reason = f"checking took longer than {self._timeout_seconds} s"
-            return Reward(RewardStatus.TIMEOUT, 0.0, zeros, seconds, reason), False
+            reason = f"checking was stopped after {error}"
+            return Reward(RewardStatus.TIMEOUT, 0.0, zeros, error.wall_seconds, reason), False
         except ChannelClosedError:
             with self._condition:
-                self._counts["lost_workers"] += 1
+                self._statistics.count("lost_workers", task.domain)
             return None, False
 
-    def _second_attempt(self, worker: WorkerProcess | None, task: _Task) -> tuple[Reward, WorkerProcess | None]:
+    def _second_attempt(self, worker: WorkerProcess | None, task: _Task) -> tuple[Reward | None, WorkerProcess | None]:
         """Try once more in a fresh worker, and find out whose fault a second loss is."""
         if worker is None:
-            return _invalid(self._failure or "the pool was closed"), None
-        reward, healthy = self._attempt(worker, task)
-        if reward is not None:
-            return reward, worker if healthy else self._restart(worker)
-        worker = self._restart(worker)
-        if worker is None:
-            return _invalid(self._failure or "the pool was closed"), None
+            return _invalid(self._nursery.failure or "the pool was closed"), None
         try:
-            honest = worker.ask(_PROBE, _PROBE_SECONDS) == {"probe": True}
-        except (ChannelClosedError, DeadlineError):
+            reward, healthy = self._attempt(worker, task)
+        except TimeUpError:
+            return None, self._restart(worker, task.domain)
+        if reward is not None:
+            return reward, worker if healthy else self._restart(worker, task.domain)
+        worker = self._restart(worker, task.domain)
+        if worker is None:
+            return _invalid(self._nursery.failure or "the pool was closed"), None
+        try:
+            honest = worker.ask(_PROBE, _PROBE_LIMITS) == {"probe": True}
+        except (ChannelClosedError, TimeUpError):
             honest = False
         if not honest:
-            return _invalid("the worker was lost twice, and an honest probe failed too"), self._restart(worker)
+            return _invalid("the worker was lost twice, and an honest probe failed too"), self._restart(
+                worker, task.domain
+            )
         zeros = dict.fromkeys(task.part_names, 0.0)
         return Reward(RewardStatus.FAIL, 0.0, zeros, reason="killed_checker"), worker

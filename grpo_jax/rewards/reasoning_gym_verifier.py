@@ -13,6 +13,7 @@ import json
 import re
 from typing import Any
 
+from grpo_jax.config import RewardsConfig
 from grpo_jax.records import ConfigError, PartScore, Problem, RewardStatus
 from grpo_jax.rewards.extraction import extract_answer
 
@@ -27,13 +28,13 @@ _FUNCTIONS = r"(?:a?(?:sin|cos|tan|sec|csc|cot)h?|exp|log|ln|sqrt|Abs|x|X|C)"
 _CALL = re.compile(rf"(?:(?<!\w)(?!{_FUNCTIONS}\s*\()[^\W\d]\w*|\.\s*\w+|[\])}}\"'])\s*\(|[\\#]")
 
 
-def check_available() -> None:
+def check_available(settings: RewardsConfig) -> None:
     """Raise `ConfigError` where the library is not installed."""
     if importlib.util.find_spec("reasoning_gym") is None:
         raise ConfigError("reward 'reasoning_gym' needs a package; run: pip install 'grpo_jax[quickstart]'")
 
 
-def warm_up() -> None:
+def warm_up(settings: RewardsConfig) -> None:
     """Import the library (seconds) before the first sample is timed."""
     import reasoning_gym  # noqa: F401
 

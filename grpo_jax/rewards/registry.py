@@ -3,37 +3,68 @@
 """Resolves the names in `Domain.rewards` to reward functions.
 
 A name is a registered one, a dotted path (`my_module:function` or `my_module.function`), or a Python file of the user's
-(`path/to/file.py:function`). The module of a reward function may also define `check_available()`, called in the main
-process before anything starts (raise `ConfigError` where a package is missing), and `warm_up()`, called once in every
-worker before its first sample is timed.
+(`path/to/file.py:function`). Settings of the config are bound to the function's keyword-only parameters.
+
+The module of a reward function may also define `check_available(settings)`, called in the main process before anything
+starts (raise `ConfigError` where a package is missing), and `warm_up(settings)`, called once in every worker before its
+first sample is timed; both are given the `RewardsConfig`. A module whose rewards run model-written code says
+`NEEDS_SANDBOX = True`: its workers start only where a sandbox passed its self-test, and see its name in
+`RewardsConfig.sandbox`.
 """
 
 import difflib
 import functools
 import importlib
 import importlib.util
+import inspect
 import sys
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any, cast
+from typing import Any, Literal, cast, get_origin, get_type_hints
 
+from grpo_jax.config import RewardsConfig
 from grpo_jax.records import ConfigError, RewardFunction
+from grpo_jax.typed_values import WrongTypeError, build
 
 REGISTERED = {
     "math": "grpo_jax.rewards.math_answer:math_reward",
     "math_last_number": "grpo_jax.rewards.math_answer:math_last_number_reward",
-    "answer_format": "grpo_jax.rewards.answer_format:answer_format",
-    "answer_given": "grpo_jax.rewards.answer_format:answer_given",
-    "boxed_format": "grpo_jax.rewards.answer_format:boxed_format",
+    "answer_format": "grpo_jax.rewards.behaviour.answer_format:answer_format",
+    "answer_given": "grpo_jax.rewards.behaviour.answer_format:answer_given",
+    "boxed_format": "grpo_jax.rewards.behaviour.answer_format:boxed_format",
+    "format_exact": "grpo_jax.rewards.behaviour.reasoning_format:format_exact",
+    "format_approximate": "grpo_jax.rewards.behaviour.reasoning_format:format_approximate",
+    "think_format": "grpo_jax.rewards.behaviour.reasoning_format:think_format",
+    "answer": "grpo_jax.rewards.behaviour.graded_answer:answer",
+    "numbers": "grpo_jax.rewards.behaviour.graded_answer:numbers",
+    "refusal": "grpo_jax.rewards.behaviour.refusal:refusal",
+    "length_and_rambling": "grpo_jax.rewards.behaviour.rambling:length_and_rambling",
+    "reasoning_quality": "grpo_jax.rewards.behaviour.reasoning_quality:reasoning_quality",
+    "soft_overlong": "grpo_jax.rewards.behaviour.length_shaping:soft_overlong",
+    "cosine_length": "grpo_jax.rewards.behaviour.length_shaping:cosine_length",
+    "repetition": "grpo_jax.rewards.behaviour.repetition:repetition",
+    "code": "grpo_jax.rewards.code_reward:code",
+    "accuracy": "grpo_jax.rewards.accuracy:accuracy",
+    "choice": "grpo_jax.rewards.choice_answer:choice",
+    "yes_no": "grpo_jax.rewards.yes_no_answer:yes_no",
+    "exact_match": "grpo_jax.rewards.text_answer:exact_match",
+    "text_f1": "grpo_jax.rewards.text_answer:text_f1",
+    "function_calls": "grpo_jax.rewards.calls.function_calls:function_calls",
     "reasoning_gym": "grpo_jax.rewards.reasoning_gym_verifier:reasoning_gym_reward",
+    "planning": "grpo_jax.rewards.planning.plan_rewards:planning_reward",
+    "planning_dense": "grpo_jax.rewards.planning.plan_rewards:planning_dense_reward",
 }
 """Registered name -> `module:function`."""
 
+_CHECKED_HINTS = (bool, int, float, str, bool | None, int | None, float | None, str | None)
 
-def _nothing() -> None:
+Hook = Callable[[RewardsConfig], Any]
+
+
+def _nothing(_settings: RewardsConfig) -> None:
     """Stand-in for a hook that a module does not define."""
 
 
@@ -43,8 +74,9 @@ class ResolvedReward:
 
     name: str
     function: RewardFunction
-    check_available: Callable[[], Any]
-    warm_up: Callable[[], Any]
+    check_available: Hook
+    warm_up: Hook
+    needs_sandbox: bool
 
 
 def _module_from_file(name: str, path: Path) -> ModuleType:
@@ -115,4 +147,36 @@ def resolve(name: str) -> ResolvedReward:
         cast(RewardFunction, function),
         getattr(module, "check_available", _nothing),
         getattr(module, "warm_up", _nothing),
+        bool(getattr(module, "NEEDS_SANDBOX", False)),
     )
+
+
+def bind(name: str, settings: Mapping[str, Any], where: str = "") -> RewardFunction:
+    """A reward function with its keyword settings filled in.
+
+    Args:
+        name: As for `resolve`.
+        settings: Keyword -> value; empty gives the function itself.
+        where: The config field that the settings are of, for messages.
+
+    Raises:
+        ConfigError: There is no such function, it has no such keyword (the message names the nearest valid ones), or
+            a value is not of the parameter's type.
+    """
+    function = resolve(name).function
+    if not settings:
+        return function
+    parameters = inspect.signature(function).parameters.values()
+    keywords = [parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY]
+    open_ended = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
+    hints = get_type_hints(function)
+    for keyword, value in settings.items():
+        if keyword not in keywords and not open_ended:
+            remedy = _nearest(keyword, keywords) if keywords else "it has no settings"
+            raise ConfigError(f"{where or 'settings'}: reward {name!r} has no setting {keyword!r}; {remedy}")
+        if hints.get(keyword) in _CHECKED_HINTS or get_origin(hints.get(keyword)) is Literal:
+            try:
+                build(hints[keyword], value, f"{where or 'settings'}: setting {keyword} of reward {name!r}")
+            except WrongTypeError as error:
+                raise ConfigError(str(error)) from error
+    return functools.partial(function, **settings)

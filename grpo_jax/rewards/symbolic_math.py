@@ -5,7 +5,7 @@
 Completions are adversarial: `9^{9^{9^9}}` holds the interpreter lock inside one integer operation, where no alarm
 reaches it. The guards refuse what could grow without bound; the library's own alarm (which works on a process' main
 thread only) and, last, the pool's kill are behind them. The library's float comparison has a tolerance; an equality
-that it reports is confirmed exactly wherever a decimal point is involved.
+of numbers that it reports is confirmed to 30 digits, with decimals as exact rationals.
 """
 
 import functools
@@ -18,6 +18,8 @@ from grpo_jax.rewards.exact_values import MAX_LENGTH
 _ALARM_SECONDS = 2
 _MAX_DEPTH = 12
 _MAX_EXPONENT = 400
+_MAX_EXPANDED_EXPONENT = 40
+_MAX_BINOMIAL = 1000
 _MAX_DIGITS = 60
 _FUNCTIONS = frozenset(
     "sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh log ln exp sqrt frac pi max min gcd lcm mod".split()
@@ -28,6 +30,7 @@ _COMMANDS = _FUNCTIONS | frozenset(
     "langle rangle operatorname mathbb to circ angle triangle equiv pmod bmod mid ldots cdots dots hat sum".split()
 )
 _EXPONENT = re.compile(r"\^\s*(\{[^{}]*(?:\{[^{}]*\}[^{}]*)*\}|\([^()]*\)|-?[\w.\\]+)")
+_ANOTHER_POWER = re.compile(r"\s*\^")
 
 
 def refusal(text: str) -> str:
@@ -46,16 +49,21 @@ def refusal(text: str) -> str:
         return "a factorial that may be huge"
     if re.search(r"(?<![_\d])\d+\s+\d", text):
         return "two numbers side by side"
+    if "\\binom" in text and ("^" in text or any(int(digits) > _MAX_BINOMIAL for digits in re.findall(r"\d+", text))):
+        return "a binomial coefficient that may be huge"
     raised = 1
     for match in _EXPONENT.finditer(text):
         exponent = match.group(1)
-        if "^" in exponent or "!" in exponent:
+        if "^" in exponent or "!" in exponent or _ANOTHER_POWER.match(text, match.end()):
             return "a tower of powers"
         size = 1
         for digits in re.findall(r"\d+", exponent):
             size *= max(int(digits), 1)
         if text[: match.start()].rstrip().endswith((")", "}", "]")):
             raised *= max(size, 1)
+            base = text[: match.start()]
+            if size > _MAX_EXPANDED_EXPONENT and re.search(r"[a-zA-Z]", base) and re.search(r"[+-]", base):
+                return "a power of a sum with too many terms"
         if size > _MAX_EXPONENT or raised > _MAX_EXPONENT * 4:
             return "an exponent that may be huge"
     if re.search(r"\\(?:int|sum|prod|lim)(?![a-zA-Z])", text):
@@ -95,6 +103,15 @@ def _tell_cases_apart(gold: str, candidate: str) -> tuple[str, str]:
     return gold, candidate
 
 
+def _with_imaginary_unit(parsed: Any) -> Any:
+    """Read the letter i as the imaginary unit; the parser gives it different assumptions from place to place."""
+    import sympy
+
+    if not isinstance(parsed, sympy.Expr):
+        return parsed
+    return parsed.xreplace({symbol: sympy.I for symbol in parsed.atoms(sympy.Symbol) if symbol.name == "i"})
+
+
 @functools.lru_cache(maxsize=512)
 def _parse(text: str) -> list[Any]:
     from latex2sympy2_extended import NormalizationConfig
@@ -102,27 +119,39 @@ def _parse(text: str) -> list[Any]:
 
     # Units are this package's business: the library's own rule would read "10 am" as 10.
     reading = LatexExtractionConfig(normalization_config=NormalizationConfig(units=False, malformed_operators=True))
-    return parse(
+    found = parse(
         f"${_latex(text)}$",
         extraction_config=[reading],
         fallback_mode="no_fallback",
         parsing_timeout=_ALARM_SECONDS,
         raise_on_error=True,
     )
+    return [_with_imaginary_unit(item) for item in found]
 
 
 def _equal_exactly(gold: object, candidate: object) -> bool:
-    """Whether two expressions agree once decimals are read as exact rationals; True for what is no expression."""
+    """Whether an equality holds without the library's tolerance: decimals are exact, numbers agree to 30 digits.
+
+    True for what is no expression.
+    """
     import sympy
 
     if not (isinstance(gold, sympy.Expr) and isinstance(candidate, sympy.Expr)):
         return True
-    if not (gold.has(sympy.Float) or candidate.has(sympy.Float)):
+    decimal = gold.has(sympy.Float) or candidate.has(sympy.Float)
+    if decimal:
+        gold, candidate = sympy.nsimplify(gold, rational=True), sympy.nsimplify(candidate, rational=True)
+    difference = gold - candidate
+    if difference == 0:
         return True
-    difference = sympy.nsimplify(gold, rational=True) - sympy.nsimplify(candidate, rational=True)
     if difference.free_symbols:
+        return not decimal or sympy.simplify(difference) == 0
+    if gold.free_symbols:
+        return False
+    size = abs(sympy.N(gold.doit(), 40))
+    if size == 0:
         return sympy.simplify(difference) == 0
-    return abs(sympy.N(difference.doit(), 40)) < sympy.Float("1e-30")
+    return abs(sympy.N(difference.doit(), 40)) <= sympy.Float("1e-30") * size
 
 
 def compare_symbolic(gold: str, candidate: str) -> RewardStatus:
@@ -148,7 +177,7 @@ def compare_symbolic(gold: str, candidate: str) -> RewardStatus:
         if not wanted:
             return RewardStatus.FAIL
         same = verify(wanted, given, timeout_seconds=_ALARM_SECONDS, raise_on_error=True)
-        exact = same and _equal_exactly(wanted[0], given[0])
+        exact = same and bool(_equal_exactly(wanted[0], given[0]))
     except TimeoutException:
         return RewardStatus.TIMEOUT
     except (TypeError, ValueError, AttributeError, NotImplementedError, ArithmeticError, RecursionError) as error:

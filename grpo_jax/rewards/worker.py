@@ -12,12 +12,11 @@ import os
 import pickle
 import signal
 import sys
-from collections.abc import Mapping
 from typing import Any
 
-from grpo_jax.config import Domain
 from grpo_jax.records import Problem, Reward, RewardStatus
-from grpo_jax.rewards import channel, math_answer, registry, router
+from grpo_jax.rewards import channel, math_answer, registry
+from grpo_jax.rewards.router import Router, part_names
 
 _NICENESS = 5
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
@@ -51,22 +50,21 @@ def _reply(reward: Reward) -> dict[str, Any]:
     }
 
 
-def _answer(request: bytes, domains: Mapping[str, Domain]) -> dict[str, Any]:
+def _answer(request: bytes, router: Router) -> dict[str, Any]:
     try:
-        task: tuple[str, Problem, str] | None = pickle.loads(request)
+        task: tuple[Problem, str, int | None] | None = pickle.loads(request)
     except Exception as error:  # noqa: BLE001 unpickling runs what a user's class does; not the completion's fault
         return _reply(Reward(RewardStatus.INVALID, None, {}, reason=f"problem: {registry.one_line(error)}"))
     if task is None:
         return {"probe": probe()}
-    domain, problem, completion = task
-    return _reply(router.score(problem, completion, domains[domain]))
+    return _reply(router.score(*task))
 
 
 def main(requests: int, replies: int) -> None:
     """Serve requests until the parent closes the channel.
 
-    The first request is {"path": sys.path, "domains": {name: Domain}}; later ones are (domain, Problem, completion), or
-    None for a probe.
+    The first request is {"path": sys.path, "plan": pickled (domains, RewardsConfig, phases)}; later ones are (Problem,
+    completion, phase), or None for a probe.
     """
     _settle()
     for descriptor in (requests, replies):
@@ -76,12 +74,13 @@ def main(requests: int, replies: int) -> None:
         return
     setup = pickle.loads(first)
     sys.path[:] = setup["path"]
-    domains = pickle.loads(setup["domains"])
-    for name in dict.fromkeys(name for domain in domains.values() for name in domain.rewards):
-        registry.resolve(name).warm_up()
+    domains, settings, phases = pickle.loads(setup["plan"])
+    router = Router(domains, settings, phases)
+    for name in part_names(domains):
+        registry.resolve(name).warm_up(settings)
     channel.write_reply(replies, {"ready": os.getpid()})
     while (request := channel.read_request(requests)) is not None:
-        channel.write_reply(replies, _answer(request, domains))
+        channel.write_reply(replies, _answer(request, router))
 
 
 if __name__ == "__main__":

@@ -7,16 +7,20 @@ deadlock, and copying the page tables of a trainer is slow.
 """
 
 import collections
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from grpo_jax.rewards.channel import DeadlineError, ParentEnd
+import psutil
+
+from grpo_jax.rewards.channel import ChannelClosedError, DeadlineError, ParentEnd
 
 _PACKAGE_ROOT = str(Path(__file__).resolve().parents[2])
 _ENVIRONMENT = {
@@ -29,8 +33,31 @@ _ENVIRONMENT = {
     "PYTHONUNBUFFERED": "1",
 }
 _LOG_LINES = 30
-_STARVED_FACTOR = 3
-"""A worker that wants to run but is given no core keeps its task for at most this many timeouts."""
+_SHORTEST_LOOK, _LONGEST_LOOK = 0.02, 0.5
+"""Seconds between looks at what a task has used."""
+
+
+class TimeUpError(Exception):
+    """A task reached a limit of time."""
+
+    def __init__(self, wall_seconds: float, cpu_seconds: float) -> None:
+        super().__init__(f"{wall_seconds:.1f} s, {cpu_seconds:.1f} s of them on a CPU")
+        self.wall_seconds, self.cpu_seconds = wall_seconds, cpu_seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one task may use.
+
+    Attributes:
+        cpu_seconds: CPU time of the worker.
+        wall_seconds: The backstop, for tasks that wait instead of computing and for busy hosts.
+        resident_bytes: Resident memory of the worker in the middle of a task.
+    """
+
+    cpu_seconds: float
+    wall_seconds: float
+    resident_bytes: int
 
 
 def _environment() -> dict[str, str]:
@@ -67,6 +94,7 @@ class WorkerProcess:
             os.close(request_read)
             os.close(reply_write)
         self._channel = ParentEnd(reply_read, request_write)
+        self._usage = psutil.Process(self._process.pid)
         self._setup = setup
         self._kill_lock = threading.Lock()
         self._reaped = False
@@ -96,42 +124,57 @@ class WorkerProcess:
         self._channel.send(self._setup, deadline)
         self._channel.receive(deadline)
 
-    def _cpu(self) -> tuple[str, float] | None:
-        """Scheduler state (`R` wants a core) and CPU seconds used so far; None where the system does not say."""
-        try:
-            fields = Path(f"/proc/{self._process.pid}/stat").read_text(encoding="ascii", errors="replace")
-        except OSError:
-            return None
-        words = fields.rpartition(")")[2].split()
-        return words[0], (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+    def running(self) -> bool:
+        """Whether the process has not ended."""
+        return self._process.poll() is None
 
-    def ask(self, payload: bytes, timeout_seconds: float) -> Any:
+    def resident_bytes(self) -> int:
+        """Resident memory of the process; 0 when it has ended."""
+        try:
+            return self._usage.memory_info().rss
+        except psutil.Error:
+            return 0
+
+    def _cpu(self, descendants: bool = False) -> float:
+        """CPU seconds used, those of children that have ended included; with `descendants` of living ones too."""
+        try:
+            # The four fields that Linux and macOS share; Linux adds the wait for disks, which is no CPU time.
+            seconds = sum(self._usage.cpu_times()[:4])
+            if descendants:
+                for child in self._usage.children(recursive=True):
+                    with contextlib.suppress(psutil.Error):
+                        seconds += sum(child.cpu_times()[:4])
+        except psutil.Error:
+            return 0.0
+        return seconds
+
+    def ask(self, payload: bytes, limits: Limits) -> Any:
         """Send one request and wait for its reply.
 
-        The wall limit is extended, up to three times its length, while the process is runnable and has had less than
-        most of `timeout_seconds` of CPU: a busy host is not the completion's fault.
-
         Raises:
-            DeadlineError: Time is up; the process must be closed.
-            ChannelClosedError: The process ended or broke the protocol; it must be closed.
+            TimeUpError: A limit of time is reached; the process must be closed.
+            ChannelClosedError: The process ended, broke the protocol or took too much memory; it must be closed.
         """
         start = time.monotonic()
-        before = self._cpu()
-        deadline, last = start + timeout_seconds, start + _STARVED_FACTOR * timeout_seconds
+        before, end = self._cpu(), start + limits.wall_seconds
+        try:
+            self._channel.send(payload, end)
+        except DeadlineError as error:
+            raise TimeUpError(time.monotonic() - start, 0.0) from error
+        used = 0.0
         while True:
             try:
-                if payload:
-                    self._channel.send(payload, deadline)
-                    payload = b""
-                return self._channel.receive(deadline)
-            except DeadlineError:
-                now, after = time.monotonic(), self._cpu()
-                if payload or now >= last or before is None or after is None or after[0] != "R":
-                    raise
-                missing = timeout_seconds - (after[1] - before[1])
-                if missing < 0.2 * timeout_seconds:
-                    raise
-                deadline = min(last, now + missing)
+                look = time.monotonic() + min(max(limits.cpu_seconds - used, _SHORTEST_LOOK), _LONGEST_LOOK)
+                return self._channel.receive(min(look, end))
+            except DeadlineError as error:
+                now, used = time.monotonic(), self._cpu() - before
+                if used >= limits.cpu_seconds:
+                    raise TimeUpError(now - start, used) from error
+                if now >= end:
+                    raise TimeUpError(now - start, self._cpu(descendants=True) - before) from error
+                resident = self.resident_bytes()
+                if resident > limits.resident_bytes:
+                    raise ChannelClosedError(f"{resident} bytes of resident memory") from error
 
     def kill_group(self) -> None:
         """SIGKILL the process and all in its session; its thread then sees the channel close."""

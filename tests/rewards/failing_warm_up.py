@@ -5,12 +5,13 @@
 import os
 from pathlib import Path
 
+from grpo_jax.config import RewardsConfig
 from grpo_jax.records import Problem
 
 VARIABLE = "GRPO_JAX_TEST_BROKEN_HOST"
 
 
-def warm_up() -> None:
+def warm_up(settings: RewardsConfig) -> None:
     """Fail as a missing system library would."""
     if Path(os.environ[VARIABLE]).exists():
         print("a line printed before the failure")

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from grpo_jax.records import PartScore, Problem, RewardStatus
 
+HOARD: list[bytearray] = []
+
 
 def obedient(problem: Problem, completion: str) -> PartScore:
     """Do what the completion says; otherwise pass when it equals the ground truth."""
@@ -20,6 +22,12 @@ def obedient(problem: Problem, completion: str) -> PartScore:
             pass
     elif word == "bignum":
         return PartScore(float(len(str(9**9**9))), RewardStatus.PASS)
+    elif word == "grow":
+        held = []
+        while True:
+            held.append(bytearray(b"x") * 2**24)
+    elif word == "hoard":
+        HOARD.append(bytearray(b"x") * 2**24)
     elif word == "sleep":
         time.sleep(float(argument))
     elif word == "exit":
@@ -33,6 +41,11 @@ def obedient(problem: Problem, completion: str) -> PartScore:
         if not marker.exists():
             marker.touch()
             os._exit(3)
+    elif word == "wait_once":
+        marker = Path(argument)
+        if not marker.exists():
+            marker.touch()
+            time.sleep(1000)
     elif word == "raise":
         raise KeyError("no such thing\nsecond line")
     elif word == "system_exit":
@@ -59,3 +72,13 @@ def obedient(problem: Problem, completion: str) -> PartScore:
 def plain_number(problem: Problem, completion: str) -> float:
     """A reward function in its simplest form."""
     return 0.25
+
+
+def settled(problem: Problem, completion: str, *, right: float = 1.0, marks: int = 3, mode: str = "plain") -> float:
+    """Give what the settings say."""
+    return right * completion.count("!") / marks
+
+
+def any_setting(problem: Problem, completion: str, **settings: float) -> float:
+    """The sum of whatever is set."""
+    return sum(settings.values())

@@ -34,6 +34,17 @@ SAME = [
     (r"\log_2 8", "3"), (r"\binom{5}{2}", "10"), ("x^2+y^2=1", "y^2+x^2=1"), ("x>5", "5<x"), (r"x \le 5", "x <= 5"),
     ("A", "(A)"), (r"\text{(E)}", "E"), ("C", "C. twelve"), ("Yes", "yes."), (r"\text{May}", "may"), ("2:3", "2 : 3"),
     (r"\frac{M}{M+m}", r"\frac{M}{m+M}"),
+    (r"\begin{pmatrix}1&2\\3&4\end{pmatrix}", r"\left[\begin{array}{cc}1&2\\3&4\end{array}\right]"),
+    (r"\begin{pmatrix}1/2\\0.5\end{pmatrix}", r"\begin{pmatrix}\frac12\\ \frac{1}{2}\end{pmatrix}"),
+    ("x+y=1", "2x+2y=2"), ("x^2-5x+6=0", "x^2 - 5x = -6"), ("y = x^2", "x^2 = y"), ("5", "5 = x"),
+    (r"(-\infty, 3]", r"x \leq 3"), ("(2, 5)", "2 < x < 5"), (r"x \ge 2", r"[2,\infty)"),
+    (r"\mathbb{R}", r"(-\infty,\infty)"), (r"\{x \mid x > 2\}", r"(2,\infty)"), (r"\langle 1,2\rangle", "(1,2)"),
+    (r"\{1,2,3\}", r"\{3,1,2,2\}"),
+    ("12 hours", "12"), ("3+4i", "4i+3"), (r"\frac{1+i}{2}", "0.5+0.5i"), ("2i", "(1+i)^2"), (r"e^{i\pi}", "-1"),
+    (r"\sqrt[3]{8}", "2"), (r"2^{1/2}", r"\sqrt2"), (r"\cot x", r"\frac{\cos x}{\sin x}"),
+    (r"\text{no solution}", "No Solution"), (r"\frac{\frac12}{3}", r"\frac16"),
+    (r"\frac{x+1}{x-1}", "(x+1)/(x-1)"), ("2,4,6", "2, 4, and 6"),
+    (r"\frac{1}{2^{98}}", "2^{-98}"), ("y=2x-13", "2x-y-13=0"),
 ]  # fmt: skip
 DIFFERENT = [
     ("18", "-18"), ("18", "18.01"), ("0.1", "0.10000001"), ("1/3", "0.3333"), (r"\sqrt{2}", "1.414214"),
@@ -45,6 +56,13 @@ DIFFERENT = [
     ("1, 2", "1, 3"), (r"\pm 3", "3"), ("(-1, 2)", r"(-\infty, 2)"), ("x>5", r"x \geq 5"), ("x>5", "x<5"),
     ("2x+3", "2x-3"), ("n", "N"), (r"\frac{M}{M+m}", r"\frac{m}{m+M}"), ("-37", "-37_8"), ("1010", "1010_2"),
     ("A", "A or B"), ("A", "B"), ("A", "A dog"),
+    (r"\begin{pmatrix}1&2\\3&4\end{pmatrix}", r"\begin{pmatrix}1&3\\2&4\end{pmatrix}"), ("x+y=1", "x+y=2"),
+    (r"(-\infty,3]", "x < 3"), ("(2,5)", r"2 \le x < 5"), ("2x = 10", "x = 4"), ("x = 5", "2x = 10"), ("3+4i", "3-4i"),
+    (r"\mathbb{R}", r"\mathbb{Z}"), ("(0,1)\\cup(2,3)", "(0,1)"), ("2 hours", "2 minutes"), ("1,5", "15"),
+    (r"\pi", "22/7"), (r"e^{i\pi}", "1"), ("1000", "1.000"), ("12", "1{,}2"), (r"\infty", r"-\infty"), ("100%", "1%"),
+    (r"\frac{1}{2^{98}}", r"-\frac{1}{2^{98}}"), (r"\frac{1}{2^{98}}", r"\frac{1}{2^{99}}"),
+    ("y = 2x-13", "-y = 2x-13"), ("10^{20}+1", "10^{20}+2"), (r"\sqrt{2}", r"\sqrt{2}+10^{-20}"), ("x+1", "x+2"),
+    ("0", "10^{-30}"), ("0", r"\sqrt{2}-\sqrt{3}"),
     ("May", "June"), ("10", "10 am"), ("5", "1/0"), ("3", "2:1"), ("5", "9^{9^{9^9}}"),
     (r"\begin{pmatrix}1\\2\end{pmatrix}", r"\begin{pmatrix}1&2\end{pmatrix}"),
 ]  # fmt: skip
@@ -59,6 +77,10 @@ UNREADABLE = [
     (r"\sqrt{2}", "__import__('os').system('true')"),
     (r"\sqrt{2}", r"\sqrt{2"),
     (r"\sqrt{2}", r"\int_0^1 x dx"),
+    (r"\sqrt{2}", "(x+y+z)^{400}"),
+    (r"\sqrt{2}", r"\binom{99999999}{44444444}"),
+    (r"\sqrt{2}", r"\binom{10^9}{10^8}"),
+    (r"\sqrt{2}", "2^{399}^{399}x"),
 ]
 
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from grpo_jax.config import Domain, RewardsConfig
+from grpo_jax.config import Domain, RewardPhase, RewardsConfig
 from grpo_jax.records import ConfigError, Problem, Reward, RewardStatus
-from grpo_jax.rewards.pool import RewardPool
+from grpo_jax.rewards.pool import RewardPool, num_slots
 
 HOSTILE = Path(__file__).with_name("hostile_rewards.py")
 NAME = f"{HOSTILE}:obedient"
@@ -80,6 +80,126 @@ def test_killing_the_checker_twice_is_a_fail_and_not_a_way_out(pool: RewardPool,
     rewards = score(pool, "right", command, "right", "wrong")
     assert [reward.status.value for reward in rewards] == ["pass", "fail", "pass", "fail"]
     assert (rewards[1].total, rewards[1].reason) == (0.0, "killed_checker")
+
+
+def test_cpu_time_decides_and_wall_time_is_the_backstop():
+    settings = RewardsConfig(workers=2, cpu_seconds=0.6, timeout_seconds=3.0)
+    with RewardPool(DOMAINS, settings) as pool:
+        slow, spun, slept = score(pool, "sleep 1.2", "spin", "sleep 60")
+        assert slow.status is RewardStatus.FAIL  # twice the CPU limit of wall time, and judged all the same
+        assert spun.status is RewardStatus.TIMEOUT
+        assert spun.seconds < 3.0
+        assert slept.status is RewardStatus.TIMEOUT
+        statistics = pool.statistics()
+        assert statistics["hostile/retries"] == 1  # the sleeper alone
+        assert statistics["hostile/timeouts"] == 2
+
+
+def test_a_task_that_got_no_core_is_judged_once_more_with_nothing_beside_it(tmp_path: Path):
+    # The first time it waits in vain, as on a host that gives it no core; alone it is quick.
+    settings = RewardsConfig(workers=2, cpu_seconds=0.5, timeout_seconds=1.0)
+    with RewardPool(DOMAINS, settings) as pool:
+        problem = Problem("p", "hostile", (), f"wait_once {tmp_path / 'marker'}")
+        tickets = [pool.submit(problem, problem.ground_truth), *(pool.submit(PROBLEM, "right") for _ in range(20))]
+        assert [reward.status for reward in pool.collect(tickets)] == [RewardStatus.PASS] * 21
+        assert pool.statistics()["retries"] == 1
+
+
+def test_growing_memory_ends_the_worker_and_not_the_host():
+    settings = RewardsConfig(workers=1, max_worker_bytes=2**28, cpu_seconds=20.0)
+    with RewardPool(DOMAINS, settings) as pool:
+        rewards = score(pool, "grow", "right")
+        assert [reward.status.value for reward in rewards] == ["fail", "pass"]
+        assert rewards[0].reason == "killed_checker"
+
+
+@pytest.mark.parametrize("limit", [{"recycle_tasks": 3}, {"max_worker_bytes": 2**27}])
+def test_workers_are_replaced_after_so_many_tasks_or_bytes(limit: dict):
+    with RewardPool(DOMAINS, RewardsConfig(workers=1, **limit)) as pool:
+        rewards = score(pool, *["hoard", "pid"] * 12)
+        pids = {reward.parts[NAME] for reward in rewards[1::2]}
+        assert 1 < len(pids) < 12
+        assert pool.statistics()["recycled"] >= len(pids) - 1
+        assert pool.statistics()["restarts"] == 0
+
+
+def test_a_full_queue_makes_the_submitter_wait_and_loses_nothing():
+    with RewardPool(DOMAINS, RewardsConfig(workers=1, queue_size=2)) as pool:
+        tickets = []
+        for completion in ["sleep 0.05", "right"] * 6:
+            tickets.append(pool.submit(PROBLEM, completion))
+            assert pool.statistics()["tasks_waiting"] <= 2
+        assert [reward.total for reward in pool.collect(tickets)] == [0.0, 1.0] * 6
+
+
+def test_cancelled_tasks_are_not_run(tmp_path: Path):
+    with RewardPool(DOMAINS, RewardsConfig(workers=1)) as pool:
+        running = pool.submit(PROBLEM, "sleep 0.3")
+        marked = pool.submit(Problem("p", "hostile", (), ""), f"wait_once {tmp_path / 'marker'}")
+        pool.cancel([marked])
+        last = pool.submit(PROBLEM, "right")
+        assert [reward.total for reward in pool.collect([running, last])] == [0.0, 1.0]
+        assert not (tmp_path / "marker").exists()
+        with pytest.raises(ValueError, match="ticket"):
+            pool.collect([marked])
+
+
+def test_a_spare_worker_waits_and_takes_over():
+    with RewardPool(DOMAINS, RewardsConfig(workers=1, cpu_seconds=0.3)) as pool:
+        for _ in range(200):
+            if pool._nursery._spares:
+                break
+            time.sleep(0.05)
+        spare = pool._nursery._spares[0]._process.pid
+        assert score(pool, "spin")[0].status is RewardStatus.TIMEOUT
+        assert int(score(pool, "pid")[0].parts[NAME]) == spare
+
+
+def test_phase_and_settings_reach_the_workers():
+    settled = f"{HOSTILE}:settled"
+    domain = Domain(rewards={"answer_format": 1.0, settled: 2.0}, reward_settings={settled: {"marks": 2}})
+    phases = (RewardPhase(parts={"answer_format": 1.0}), RewardPhase(parts={settled: 0.5}, from_progress=0.5))
+    settings = RewardsConfig(workers=1, settings={settled: {"right": 10.0}})
+    with RewardPool({"d": domain}, settings, phases) as pool:
+        problem = Problem("p", "d", (), "")
+        rewards = pool.collect([pool.submit(problem, "!!", phase) for phase in (0, 1, None)])
+        assert [reward.total for reward in rewards] == [0.0, 10.0, 20.0]
+        assert [len(reward.parts) for reward in rewards] == [1, 1, 2]
+        with pytest.raises(ValueError, match="phase 2"):
+            pool.submit(problem, "!!", 2)
+
+
+def test_a_reward_that_needs_a_sandbox_is_told_which_one_was_chosen(tmp_path: Path):
+    file = tmp_path / "confined.py"
+    file.write_text(
+        "NEEDS_SANDBOX = True\nseen = []\n\ndef warm_up(settings):\n    seen.append(settings.sandbox)\n\n"
+        "def names_it(problem, completion):\n    return float(seen == [completion])\n",
+        encoding="utf-8",
+    )
+    domains = {"hostile": Domain(rewards={f"{file}:names_it": 1.0})}
+    with RewardPool(domains, RewardsConfig(workers=1, sandbox="none", run_unconfined_code=True)) as pool:
+        assert score(pool, "none")[0].total == 1.0
+    with pytest.raises(ConfigError, match="run_unconfined_code"):
+        RewardPool(domains, RewardsConfig(workers=1, sandbox="none"))
+
+
+def test_slots_never_exceed_the_cores(caplog: pytest.LogCaptureFixture):
+    cores = len(os.sched_getaffinity(0))
+    assert num_slots(RewardsConfig()) == max(1, min(32, cores // 2))
+    assert num_slots(RewardsConfig(workers=1)) == 1
+    assert not caplog.messages
+    assert num_slots(RewardsConfig(workers=cores + 1)) == cores
+    assert f"rewards.workers={cores + 1}" in caplog.text
+
+
+def test_statistics_are_kept_by_domain():
+    with RewardPool(DOMAINS, RewardsConfig(workers=1)) as pool:
+        score(pool, "right", "raise", "sleep 0.2")
+        numbers = pool.statistics()
+        assert (numbers["hostile/tasks"], numbers["hostile/invalid"], numbers["format/tasks"]) == (3, 1, 0)
+        assert numbers["hostile/check_p99_seconds"] >= 0.2 > numbers["hostile/check_p50_seconds"]
+        assert numbers["hostile/queue_wait_p95_seconds"] >= numbers["hostile/queue_wait_p50_seconds"]
+        assert numbers["format/check_p95_seconds"] == 0.0
 
 
 def test_a_worker_lost_once_costs_the_sample_nothing(pool: RewardPool, tmp_path: Path):

@@ -1,12 +1,14 @@
 # Copyright 2026 The grpo_jax authors
 # SPDX-License-Identifier: Apache-2.0
 import importlib.util
+import inspect
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from grpo_jax.config import RewardsConfig
 from grpo_jax.records import ConfigError, PartScore, Problem
 from grpo_jax.rewards import registry, worker_process
 
@@ -24,7 +26,7 @@ def test_every_registered_name_resolves_and_carries_its_hooks():
 
 @pytest.mark.parametrize("separator", [":", "."])
 def test_dotted_paths_resolve_with_either_separator(separator: str):
-    resolved = registry.resolve(f"grpo_jax.rewards.answer_format{separator}boxed_format")
+    resolved = registry.resolve(f"grpo_jax.rewards.behaviour.answer_format{separator}boxed_format")
     assert resolved.function(PROBLEM, r"\boxed{1}") == PartScore(1.0)
 
 
@@ -37,9 +39,9 @@ def test_a_file_of_the_users_resolves_from_a_relative_path(monkeypatch: pytest.M
     ("name", "message"),
     [
         ("maths", "did you mean math"),
-        ("zzz", "known: answer_format"),
+        ("zzz", "known: accuracy, answer"),
         ("no_such_module_here:function", "no_such_module_here"),
-        ("grpo_jax.rewards.answer_format:answer_fromat", "did you mean answer_format"),
+        ("grpo_jax.rewards.behaviour.answer_format:answer_fromat", "did you mean answer_format"),
         ("no/such/file.py:function", "no file"),
         (str(HERE / "hostile_rewards.py"), "add :function"),
         (f"{HERE / 'hostile_rewards.py'}:obediant", "did you mean obedient"),
@@ -49,6 +51,37 @@ def test_mistakes_name_the_nearest_valid_thing_in_one_line(name: str, message: s
     with pytest.raises(ConfigError, match=message) as caught:
         registry.resolve(name)
     assert "\n" not in str(caught.value)
+
+
+def test_settings_reach_the_function_and_leave_it_as_it_was():
+    name = f"{HERE / 'hostile_rewards.py'}:settled"
+    assert registry.bind(name, {"right": 6, "marks": 2})(PROBLEM, "!") == 3.0
+    assert registry.bind(name, {})(PROBLEM, "!!!") == 1.0
+    assert registry.bind(f"{HERE / 'hostile_rewards.py'}:any_setting", {"a": 1, "b": 2.5})(PROBLEM, "") == 3.5
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "message"),
+    [
+        ("settled", {"rigth": 1.0}, r"rewards\.settings: reward .* has no setting 'rigth'; did you mean right\?"),
+        ("settled", {"zzz": 1.0}, "known: marks, mode, right"),
+        ("settled", {"marks": 2.5}, "setting marks of reward .* must be int, got 2.5"),
+        ("settled", {"right": True}, r"must be float \(finite\), got True"),
+        ("plain_number", {"value": 1.0}, "it has no settings"),
+        ("plain_number", {"problem": 1.0}, "it has no settings"),
+    ],
+)
+def test_a_wrong_setting_is_named_with_the_valid_ones(name: str, settings: dict, message: str):
+    with pytest.raises(ConfigError, match=message) as caught:
+        registry.bind(f"{HERE / 'hostile_rewards.py'}:{name}", settings, "rewards.settings")
+    assert "\n" not in str(caught.value)
+
+
+def test_every_registered_reward_takes_problem_and_completion_and_keyword_settings_alone():
+    for name in registry.REGISTERED:
+        first, second, *rest = inspect.signature(registry.resolve(name).function).parameters.values()
+        assert [first.name, second.name] == ["problem", "completion"], name
+        assert all(p.kind is p.KEYWORD_ONLY and p.default is not p.empty for p in rest), name
 
 
 def test_a_file_with_a_mistake_is_a_config_error_that_says_so(tmp_path: Path):
@@ -61,7 +94,7 @@ def test_a_file_with_a_mistake_is_a_config_error_that_says_so(tmp_path: Path):
 def test_a_missing_library_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ConfigError, match=r"pip install 'grpo_jax\[quickstart\]'"):
-        registry.resolve("reasoning_gym").check_available()
+        registry.resolve("reasoning_gym").check_available(RewardsConfig())
 
 
 def test_the_package_imports_neither_jax_nor_sympy():

@@ -3,7 +3,7 @@
 import pytest
 
 from grpo_jax.records import Problem
-from grpo_jax.rewards.answer_format import answer_format, boxed_format
+from grpo_jax.rewards.behaviour.answer_format import answer_format, boxed_format
 
 PROBLEM = Problem("p", "math", (), "5")
 
