@@ -7,7 +7,7 @@ A field is declared once, here, with its default and meaning. `overrides.py` tur
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from grpo_jax.curriculum_config import (
     AdaptiveConfig,
@@ -19,6 +19,7 @@ from grpo_jax.curriculum_config import (
     check_schedule,
 )
 from grpo_jax.records import ConfigError, Prompt
+from grpo_jax.rewards_config import RewardPhase, RewardsConfig, check_phases, check_rewards
 
 
 @dataclass(frozen=True)
@@ -64,18 +65,24 @@ class DataConfig:
     """Where problems come from and how many a step takes."""
 
     train_sources: tuple[str, ...] = ()
-    """`domain::dataset@split`; the dataset is a .parquet or .jsonl file or glob, a Hugging Face dataset name, or
-    `reasoning_gym/TASK?parameter=value&...`. A domain left out is taken from each row."""
+    """`domain::dataset@split`; the dataset is a .parquet or .jsonl file or glob, a folder of such files (the planning
+    layout too), a Hugging Face dataset name, or `reasoning_gym/TASK?parameter=value&...`. Of
+    `NAME?streaming=True&rows=N` only the first N rows are fetched. A domain left out is taken from each row."""
     eval_sources: tuple[str, ...] = ()
     """Like `train_sources`; never trained on."""
     max_train_samples: int | None = None
-    """Keep at most this many rows of each training source."""
+    """Keep at most this many rows of each training source, its first ones."""
+    max_total_train_samples: int | None = None
+    """Keep at most this many rows of all training sources together, of each in proportion to what it has."""
+    skip_bad_rows: bool = False
+    """Leave rows out that cannot be used, each with a line in the log, instead of refusing to start."""
     prompts_per_step: int = 8
     """Prompts a step, over all domains; each is sampled `sampling.group_size` times."""
     max_prompt_tokens: int = 512
     """Longest prompt, chat template included."""
-    overlong_prompts: Literal["drop", "error"] = "drop"
-    """`drop` leaves longer prompts out and counts them by domain in the log; `error` stops at the first."""
+    overlong_prompts: Literal["drop", "truncate", "error"] = "drop"
+    """`drop` leaves longer prompts out; `truncate` cuts the middle of the user's text; both are counted by domain.
+    `error` stops at the first."""
     mixing: Literal["weighted", "balanced", "proportional", "sequential", "concat", "annealed"] = "weighted"
     """`weighted` follows `Domain.weight`, exactly over time; `balanced` gives every domain equal counts over time;
     `proportional` goes by dataset sizes; `sequential` draws one domain after another, in their order; `concat` shuffles
@@ -104,6 +111,8 @@ class Domain:
     """Format of the user message; `{prompt}` is the problem's own text."""
     rewards: Mapping[str, float] = field(default_factory=lambda: {"math": 1.0})
     """Reward function (a registered name or a dotted path) -> weight in the total."""
+    reward_settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Reward name -> keyword settings of its function; they win over `rewards.settings` key by key."""
     reward_scale: float = 1.0
     """Factor on the total."""
     max_completion_tokens: int | None = None
@@ -132,8 +141,10 @@ class Domain:
 
 @dataclass(frozen=True)
 class CurriculumConfig:
-    """What changes over the run: which problems are drawn."""
+    """What changes over the run: which problems are drawn, and which rewards count."""
 
+    phases: tuple[RewardPhase, ...] = ()
+    """Reward phases in their order; empty leaves every reward on all the time."""
     difficulty: DifficultyConfig = field(default_factory=DifficultyConfig)
     adaptive: AdaptiveConfig = field(default_factory=AdaptiveConfig)
 
@@ -160,18 +171,6 @@ class SamplingConfig:
     """Prompts decoded at the same time on all devices; None takes a whole step at once."""
     chunk_tokens: int = 32
     """Decode steps of one device program; finished rows leave the batch between programs."""
-
-
-@dataclass(frozen=True)
-class RewardsConfig:
-    """The workers that score completions."""
-
-    workers: int = 2
-    """Worker processes on this host."""
-    timeout_seconds: float = 5.0
-    """Wall time of one completion's check, after which its worker is killed and the status is `timeout`."""
-    on_invalid: Literal["mask", "drop_group"] = "mask"
-    """When the checker itself fails: leave the rollout out of its group, or leave the group out of the update."""
 
 
 @dataclass(frozen=True)
@@ -344,7 +343,7 @@ class RunConfig:
     domains: Mapping[str, Domain] = field(default_factory=dict)
     curriculum: CurriculumConfig = CurriculumConfig()
     sampling: SamplingConfig = SamplingConfig()
-    rewards: RewardsConfig = RewardsConfig()
+    rewards: RewardsConfig = field(default_factory=RewardsConfig)
     objective: ObjectiveConfig = ObjectiveConfig()
     training: TrainingConfig = TrainingConfig()
     parallel: ParallelConfig = ParallelConfig()
@@ -380,8 +379,6 @@ def check_ranges(config: RunConfig) -> None:
         "data.max_prompt_tokens": config.data.max_prompt_tokens,
         "sampling.max_completion_tokens": config.sampling.max_completion_tokens,
         "sampling.chunk_tokens": config.sampling.chunk_tokens,
-        "rewards.workers": config.rewards.workers,
-        "rewards.timeout_seconds": config.rewards.timeout_seconds,
         "training.minibatches": config.training.minibatches,
         "training.epochs": config.training.epochs,
         "training.microbatch_tokens": config.training.microbatch_tokens,
@@ -391,6 +388,9 @@ def check_ranges(config: RunConfig) -> None:
         "logging.every_steps": config.logging.every_steps,
         "logging.completions_every_steps": config.logging.completions_every_steps,
     }
+    for name in ("max_train_samples", "max_total_train_samples"):
+        if getattr(config.data, name) is not None:
+            positive[f"data.{name}"] = getattr(config.data, name)
     for name, value in positive.items():
         if value <= 0:
             raise ConfigError(f"{name}={value} must be above 0")
@@ -412,6 +412,7 @@ def check_ranges(config: RunConfig) -> None:
         )
     _check_mixing(config.data, config.domains, config.curriculum.adaptive.domain_weights)
     check_curriculum(config.curriculum.difficulty, config.curriculum.adaptive)
+    check_rewards(config.rewards)
     _check_model(config.model)
     for name, domain in config.domains.items():
         if domain.weight < 0 or (domain.weight == 0 and config.data.mixing != "annealed"):
@@ -420,12 +421,15 @@ def check_ranges(config: RunConfig) -> None:
             check_rule(domain.difficulty, f"domains.{name}.difficulty")
         if domain.schedule is not None:
             check_schedule(domain.schedule, f"domains.{name}.schedule")
+            if domain.difficulty is None:
+                raise ConfigError(f"domains.{name}.schedule needs domains.{name}.difficulty, the rule of its buckets")
         if domain.temperature is not None and domain.temperature <= 0:
             raise ConfigError(f"domains.{name}.temperature={domain.temperature} must be above 0")
         if not domain.rewards:
             raise ConfigError(f"domains.{name}.rewards is empty; name at least one reward function")
         if "{prompt}" not in domain.prompt_template:
             raise ConfigError(f"domains.{name}.prompt_template lacks {{prompt}}")
+    _check_reward_names(config)
 
 
 def _check_mixing(data: DataConfig, domains: Mapping[str, Domain], learned: bool) -> None:
@@ -454,6 +458,20 @@ def _check_mixing(data: DataConfig, domains: Mapping[str, Domain], learned: bool
             raise ConfigError(f"data.anneal_to.{name}={weight} must be at least 0")
     if domains and not (any(own.weight for own in domains.values()) and any(data.anneal_to.values())):
         raise ConfigError("data.mixing=annealed needs a weight above 0 among domains and in data.anneal_to")
+
+
+def _check_reward_names(config: RunConfig) -> None:
+    rewards = {name: domain.rewards for name, domain in config.domains.items()}
+    check_phases(config.curriculum.phases, rewards)
+    used = dict.fromkeys(reward for own in rewards.values() for reward in own)
+    for reward in config.rewards.settings:
+        if used and reward not in used:
+            raise ConfigError(f"rewards.settings names {reward!r}, a reward of no domain; known: {', '.join(used)}")
+    for name, domain in config.domains.items():
+        for reward in domain.reward_settings:
+            if reward not in domain.rewards:
+                known = ", ".join(domain.rewards)
+                raise ConfigError(f"domains.{name}.reward_settings names {reward!r}, which its rewards lack: {known}")
 
 
 def _check_model(model: ModelConfig) -> None:

@@ -142,6 +142,8 @@ def _apply(tree: dict[str, Any], key: str, text: str, folder: Path) -> None:
                 raise _unknown(tree, parts, depth, node)
             hint = hints[part]
         elif kind == "mapping":
+            if part not in node and depth < len(parts) - 1 and section_of(inner)[0] == "mapping":
+                node[part] = {}  # a reward whose first setting this is
             adds = depth == len(parts) - 1 and text.lstrip().startswith("{")  # a whole new entry as a JSON object
             if part not in node and not adds:
                 raise _unknown(tree, parts, depth, node)
@@ -176,7 +178,7 @@ def _value(hint: Any, current: Any, text: str, key: str, folder: Path) -> Any:
 
 def _parse(hint: Any, text: str, key: str) -> Any:
     try:
-        return parse(hint, text)
+        return to_tree(parse(hint, text))
     except WrongTypeError as error:
         raise ConfigError(f"{key}={text}: wanted {describe(hint)}") from error
 

@@ -72,10 +72,23 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """A problem with the token ids that the policy sees."""
+    """A problem with the token ids that the policy sees.
+
+    Attributes:
+        problem: What is asked.
+        token_ids: The conversation by the chat template.
+        bucket: Difficulty bucket of a drawn problem; None where its domain has no difficulty rule.
+        temperature: To sample at, where the curriculum sets it; None takes the domain's.
+        index: Number of the problem in its domain, where it was drawn for training.
+        truncated: Whether the user's text was cut to the limit; `problem` then holds the cut one.
+    """
 
     problem: Problem
     token_ids: Int32[np.ndarray, " T"]
+    bucket: str | None = None
+    temperature: float | None = None
+    index: int | None = None
+    truncated: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,6 +113,11 @@ def parse(hint: Any, text: str) -> Any:
         raise WrongTypeError(describe(hint))
     if hint is str:
         return text
+    if hint is Any:
+        try:
+            return json.loads(text)
+        except json.JSONDecodeError:
+            return text
     if get_origin(hint) is Literal:
         for option in get_args(hint):
             if text == str(option):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from grpo_jax.curriculum_config import BucketSpan
 from grpo_jax.overrides import config_as_dict, config_hash, load_config
 from grpo_jax.records import ConfigError
 
@@ -87,6 +88,16 @@ def test_new_domain_is_added_by_a_json_object(config_file):
     assert config.domains["code"].weight == 2.0
     assert config.domains["code"].reward_scale == 1.0
     assert set(config.domains) == {"math", "logic", "code"}
+
+
+def test_lists_of_sections_and_of_texts_are_json(config_file):
+    rule = "domains.math.difficulty.rule=prompt_length"
+    spans = 'domains.math.schedule=[{"until": 0.5, "weights": [1, 0, 0]}, {"until": 1, "weights": [0, 0, 1]}]'
+    sources = 'data.train_sources=["math::a, b.parquet", "logic::c.jsonl@train"]'
+    config = load_config(config_file, [spans, sources, rule])
+    assert config.domains["math"].schedule == (BucketSpan(0.5, (1.0, 0.0, 0.0)), BucketSpan(1.0, (0.0, 0.0, 1.0)))
+    assert config.data.train_sources == ("math::a, b.parquet", "logic::c.jsonl@train")
+    assert json.loads(json.dumps(config_as_dict(config)))["domains"]["math"]["schedule"][0]["until"] == 0.5
 
 
 def test_last_override_wins_also_over_a_preset(config_file):
@@ -186,3 +197,17 @@ def test_hash_is_equal_exactly_for_equal_configs(config_file):
     first = config_hash(load_config(config_file, ["seed=1"]))
     assert first == config_hash(load_config(config_file, ["seed=2", "seed=1"]))
     assert first != config_hash(load_config(config_file, ["seed=2"]))
+
+
+def test_settings_of_rewards_are_set_one_by_one_or_whole(config_file):
+    words = ["rewards.settings.math.a=2", "rewards.settings.math.b=x", 'domains.math.reward_settings.math={"c": [1]}']
+    config = load_config(config_file, words)
+    assert config.rewards.settings == {"math": {"a": 2, "b": "x"}}
+    assert config.domains["math"].reward_settings["math"]["c"] == (1,)
+
+
+def test_phases_are_set_as_a_json_list(config_file):
+    phases = load_config(
+        config_file, ['curriculum.phases=[{}, {"name": "late", "from_progress": 0.5}]']
+    ).curriculum.phases
+    assert [(phase.name, phase.from_progress) for phase in phases] == [("", None), ("late", 0.5)]

@@ -1,24 +1,21 @@
 # Copyright 2026 The grpo_jax authors
 # SPDX-License-Identifier: Apache-2.0
-"""The endless sequence of prompts of one domain: every problem once before any twice, overlong ones left out.
+"""The problems of one domain, and the endless order that problems are drawn in: each once before any twice."""
 
-Pass e over the domain follows its own permutation. Which problems are too long is only known by tokenising them, so the
-first pass finds out as it goes: an overlong problem is left out and the next in order takes its place. From the second
-pass on the kept problems are known, and those alone are permuted. The j-th prompt is therefore a function of the seed,
-the sources and j, however it is asked for; asking for a late one first only costs tokenising what comes before it.
-"""
-
+import bisect
 from collections.abc import Callable, Sequence
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
 from jaxtyping import Int64
 
 from grpo_jax.config import Domain
+from grpo_jax.data.field_columns import field_values
 from grpo_jax.data.permutation import permutation
 from grpo_jax.data.sources import ProblemSource
 from grpo_jax.data.templates import apply_template
-from grpo_jax.records import ConfigError, Problem, Prompt, Tokenizer
+from grpo_jax.records import Problem
 
 
 class DomainProblems:
@@ -32,116 +29,74 @@ class DomainProblems:
 
     def __init__(self, name: str, domain: Domain, parts: Sequence[tuple[ProblemSource, np.ndarray]]) -> None:
         self.name = name
-        self._domain = domain
+        self.domain = domain
         self._parts = parts
-        self._ends = np.cumsum([len(indices) for _, indices in parts])
+        self._ends = list(accumulate(len(indices) for _, indices in parts))
 
     def __len__(self) -> int:
-        return int(self._ends[-1])
+        return self._ends[-1]
 
     def __getitem__(self, index: int) -> Problem:
-        number = int(np.searchsorted(self._ends, index, side="right"))
+        source, row = self._find(index)
+        return apply_template(source[row], self.domain)
+
+    def problem_id(self, index: int) -> str:
+        """The problem's id, its row left unread."""
+        source, row = self._find(index)
+        return source.problem_id(row)
+
+    def source_text(self, index: int) -> str:
+        """The source that a problem came from, in the words of the config."""
+        return self._find(index)[0].spec.text
+
+    def field_values(self, key: str) -> list[Any] | None:
+        """Values of a field of all problems, where all sources have it in columns; see `field_columns.py`."""
+        values: list[Any] = []
+        for source, indices in self._parts:
+            own = field_values(source, key)
+            if own is None:
+                return None
+            values += [own[index] for index in indices.tolist()]
+        return values
+
+    def _find(self, index: int) -> tuple[ProblemSource, int]:
+        number = bisect.bisect_right(self._ends, index)
         source, indices = self._parts[number]
-        start = int(self._ends[number - 1]) if number else 0
-        return apply_template(source[int(indices[index - start])], self._domain)
+        return source, int(indices[index - (self._ends[number - 1] if number else 0)])
 
 
-class PromptEncoder:
-    """Problems to prompts, with the limit on their length.
-
-    Args:
-        tokenizer: Its chat template counts towards the length.
-        max_prompt_tokens: Longest prompt.
-        overlong: `drop` makes an overlong problem None, `error` raises.
-    """
-
-    def __init__(self, tokenizer: Tokenizer, max_prompt_tokens: int, overlong: str) -> None:
-        self._tokenizer = tokenizer
-        self.max_prompt_tokens = max_prompt_tokens
-        self._overlong = overlong
-
-    def __call__(self, problem: Problem) -> Prompt | None:
-        """The prompt, or None where it is too long and such are dropped."""
-        token_ids = self._tokenizer.encode_chat(problem.messages)
-        if len(token_ids) <= self.max_prompt_tokens:
-            return Prompt(problem, np.asarray(token_ids, dtype=np.int32))
-        if self._overlong == "error":
-            raise ConfigError(
-                f"problem {problem.id} has a prompt of {len(token_ids)} tokens, above "
-                f"data.max_prompt_tokens={self.max_prompt_tokens}; raise it or set data.overlong_prompts=drop"
-            )
-        return None
-
-
-class DomainStream:
-    """Random access to the endless sequence of one domain's prompts.
+class DrawOrder:
+    """An endless order over some problems: pass e over them follows its own permutation.
 
     Args:
-        problems: The domain's problems.
-        encode: Makes prompts, or None for those to leave out.
-        seed: The run's seed.
+        members: Numbers of the problems.
+        words: What names the permutations of this order beside the pass; see `permutation`.
     """
 
-    def __init__(self, problems: DomainProblems, encode: Callable[[Problem], Prompt | None], seed: int) -> None:
-        self._problems = problems
-        self._encode = encode
-        self._seed = seed
-        self._first = self._permutation(0)
-        self._num_scanned = 0
-        self._kept = np.empty(len(problems), dtype=np.int64)  # in the order of the first pass
-        self._num_kept = 0
-        self._order: tuple[int, Int64[np.ndarray, " kept"]] | None = None
+    def __init__(self, members: Int64[np.ndarray, " members"], *words: object) -> None:
+        self._members, self._words = members, words
+        self.cursor = 0
+        """Candidates passed so far, over all passes: all that there is to save."""
+        self._order: tuple[int, np.ndarray] | None = None
 
-    @property
-    def num_dropped(self) -> int:
-        """Overlong problems found so far; all of them once the first pass is over."""
-        return self._num_scanned - self._num_kept
+    def __len__(self) -> int:
+        return len(self._members)
 
-    def __getitem__(self, position: int) -> Prompt:
-        """The prompt at a position of the sequence, from 0 without end.
+    def next(self, admits: Callable[[int, int], bool]) -> int | None:
+        """The next problem that is admitted.
 
-        Raises:
-            ConfigError: Every problem of the domain is too long, or a row is bad.
+        Args:
+            admits: Of a problem's number and the number of the pass; others are passed over.
+
+        Returns:
+            Its number, or None where as many candidates in a row as there are problems were passed over.
         """
-        while self._num_kept <= position and self._num_scanned < len(self._problems):
-            index = int(self._first[self._num_scanned])
-            prompt = self._encode(self._problems[index])
-            self._num_scanned += 1
-            if prompt is None:
-                continue
-            self._kept[self._num_kept] = index
-            self._num_kept += 1
-            if self._num_kept == position + 1:
-                return prompt
-        prompt = self._encode(self._problems[self._index(position)])
-        assert prompt is not None, "a problem that was kept is too long on a second look"
-        return prompt
-
-    def state(self) -> dict[str, Any]:
-        """What the first pass has found, to save tokenising it again; JSON values."""
-        scanned = self._first[: self._num_scanned]
-        dropped = ~np.isin(scanned, self._kept[: self._num_kept])
-        return {"num_scanned": self._num_scanned, "dropped_positions": np.flatnonzero(dropped).tolist()}
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Take over what `state` told of the same problems, seed and limit."""
-        kept = np.delete(self._first[: state["num_scanned"]], state["dropped_positions"])
-        self._num_scanned, self._num_kept = state["num_scanned"], len(kept)
-        self._kept[: len(kept)] = kept
-
-    def _index(self, position: int) -> int:
-        if position < self._num_kept:
-            return int(self._kept[position])
-        if self._num_kept == 0:
-            raise ConfigError(
-                f"domain {self._problems.name}: all {len(self._problems)} prompts are longer than "
-                "data.max_prompt_tokens; raise it"
-            )
-        epoch, place = divmod(position, self._num_kept)
-        if self._order is None or self._order[0] != epoch:
-            order = self._permutation(epoch)
-            self._order = epoch, order[np.isin(order, self._kept[: self._num_kept])]
-        return int(self._order[1][place])
-
-    def _permutation(self, epoch: int) -> Int64[np.ndarray, " problems"]:
-        return permutation(len(self._problems), "pass", self._seed, self._problems.name, epoch)
+        for _ in range(len(self._members)):
+            number, place = divmod(self.cursor, len(self._members))
+            if self._order is None or self._order[0] != number:
+                self._order = number, self._members[permutation(len(self._members), "pass", *self._words, number)]
+            member = int(self._order[1][place])
+            self.cursor += 1
+            if admits(member, number):
+                return member
+        return None

@@ -1,16 +1,16 @@
 # Copyright 2026 The grpo_jax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Rows of .parquet and .jsonl files and globs, read on demand.
+"""Rows of .parquet and .jsonl files, globs and folders, read on demand.
 
-Parquet is decoded by row group into Arrow memory, of which the latest groups are kept up to a limit; JSON Lines keep an
-index of line offsets over a memory map. Neither holds a file's rows as Python objects.
+Parquet is unpacked once, when the first row is asked for, into a store that does not grow in memory (`arrow_rows.py`);
+JSON Lines keep an index of line offsets over a memory map. Neither holds a file's rows as Python objects.
 """
 
 import bisect
 import glob
 import json
 import mmap
-from collections import OrderedDict
+from array import array
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from pathlib import Path
@@ -20,68 +20,82 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from grpo_jax.data.rows import Row, Rows
+from grpo_jax.data.arrow_rows import ArrowRows, MemoryBudget, store_batches
+from grpo_jax.data.rows import Chunk, FileSpan, Row, Rows
+from grpo_jax.data.schema import FIELDS
 from grpo_jax.records import ConfigError
 
-_KEPT_ROW_GROUP_BYTES = 512 * 2**20
+ENDINGS = (".parquet", ".jsonl")
+_BYTES_IN_MEMORY = 128 * 2**20  # of one source's unpacked parquet
+_BATCH_ROWS = 8192
 
 
 class ParquetRows:
-    """The rows of one parquet file."""
+    """The rows of one parquet file; of a file of the problem schema, with the fields of the schema alone.
 
-    def __init__(self, path: str) -> None:
-        self._path = path
-        try:
-            self._file = pq.ParquetFile(path, memory_map=True)
-        except (pa.ArrowInvalid, OSError) as error:
-            raise ConfigError(f"{path} is not a readable parquet file: {_one_line(error)}") from error
-        metadata = self._file.metadata
-        sizes = [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
-        self._ends = list(accumulate(sizes))
-        self._groups: OrderedDict[int, pa.Table] = OrderedDict()
+    Args:
+        path: The file.
+        budget: Memory for its rows, shared with the other files of a source.
+    """
+
+    def __init__(self, path: str, budget: MemoryBudget) -> None:
+        self._path, self._name = path, Path(path).name
+        self._budget = budget
+        with self._open() as file:
+            self._size = file.metadata.num_rows
+        self._unpacked: ArrowRows | None = None
 
     def __len__(self) -> int:
-        return self._ends[-1] if self._ends else 0
+        return self._size
 
     def row(self, index: int) -> Row:
         """Read one row."""
-        group = bisect.bisect_right(self._ends, index)
-        start = self._ends[group - 1] if group else 0
-        return self._group(group).slice(index - start, 1).to_pylist()[0]
+        return self._store().row(index)
 
     def where(self, index: int) -> str:
         """Place of a row, for messages."""
         return f"{self._path} row {index}"
 
     def name(self, index: int) -> str:
-        """Name of a row, stable over runs."""
-        return f"{self._path}#{index}"
+        """File name and number of a row."""
+        return f"{self._name}#{index}"
 
-    def scan(self, fields: Sequence[str]) -> Iterator[Row]:
-        """All rows in order, with at least these fields."""
-        columns = [field for field in fields if field in self._file.schema_arrow.names]
-        if not columns:
-            yield from ({} for _ in range(len(self)))
-            return
-        for batch in self._file.iter_batches(columns=columns):
-            yield from batch.to_pylist()
+    def chunks(self) -> Iterator[Chunk]:
+        """All rows in order, as Arrow columns."""
+        return self._store().chunks()
 
-    def _group(self, group: int) -> pa.Table:
-        if group in self._groups:
-            self._groups.move_to_end(group)
-        else:
-            self._groups[group] = self._file.read_row_group(group)
-            while len(self._groups) > 1 and sum(t.nbytes for t in self._groups.values()) > _KEPT_ROW_GROUP_BYTES:
-                self._groups.popitem(last=False)
-        return self._groups[group]
+    def files(self) -> Sequence[FileSpan]:
+        """This file."""
+        return (FileSpan(self._path, 0, len(self)),)
+
+    def _open(self) -> pq.ParquetFile:
+        try:
+            # Buffered reading, since a column of a row group can be as large as the file.
+            return pq.ParquetFile(self._path, buffer_size=2**20, pre_buffer=False)
+        except (pa.ArrowException, OSError) as error:
+            raise ConfigError(f"{self._path} is not a readable parquet file: {_one_line(error)}") from error
+
+    def _store(self) -> ArrowRows:
+        if self._unpacked is None:
+            self._unpacked = store_batches(self._decoded(), self._budget, self._path)
+        return self._unpacked
+
+    def _decoded(self) -> Iterator[pa.RecordBatch]:
+        with self._open() as file:
+            names = file.schema_arrow.names
+            columns = [name for name in names if name in FIELDS] if "reward_model" in names else names
+            try:
+                yield from file.iter_batches(batch_size=_BATCH_ROWS, columns=columns)
+            except (pa.ArrowException, OSError) as error:
+                raise ConfigError(f"{self._path} is damaged, copy it anew: {_one_line(error)}") from error
 
 
 class JsonlRows:
     """The rows of one JSON Lines file; blank lines are passed over."""
 
     def __init__(self, path: str) -> None:
-        self._path = path
-        offsets, lines, position = [], [], 0
+        self._path, self._name = path, Path(path).name
+        offsets, lines, position = array("q"), array("q"), 0
         with open(path, "rb") as file:
             for number, line in enumerate(file, start=1):
                 if not line.isspace():
@@ -90,7 +104,8 @@ class JsonlRows:
                 position += len(line)
             # An empty file cannot be mapped, and has no row to read.
             self._bytes = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if position else b""
-        self._offsets = np.array([*offsets, position], dtype=np.int64)
+        offsets.append(position)
+        self._offsets = np.array(offsets, dtype=np.int64)
         self._lines = np.array(lines, dtype=np.int64)
 
     def __len__(self) -> int:
@@ -113,12 +128,16 @@ class JsonlRows:
         return f"{self._path}:{self._lines[index]}"
 
     def name(self, index: int) -> str:
-        """Name of a row, stable over runs."""
-        return f"{self._path}#{index}"
+        """File name and number of a row."""
+        return f"{self._name}#{index}"
 
-    def scan(self, fields: Sequence[str]) -> Iterator[Row]:
-        """All rows in order, with at least these fields."""
-        return (self.row(index) for index in range(len(self)))
+    def chunks(self) -> Iterator[Chunk]:
+        """One span of all rows."""
+        yield 0, len(self), None
+
+    def files(self) -> Sequence[FileSpan]:
+        """This file."""
+        return (FileSpan(self._path, 0, len(self)),)
 
 
 class ConcatenatedRows:
@@ -142,45 +161,70 @@ class ConcatenatedRows:
         return part.where(inner)
 
     def name(self, index: int) -> str:
-        """Name of a row, stable over runs."""
+        """Name of a row in its own table."""
         part, inner = self._find(index)
         return part.name(inner)
 
-    def scan(self, fields: Sequence[str]) -> Iterator[Row]:
-        """All rows in order, with at least these fields."""
-        for part in self._parts:
-            yield from part.scan(fields)
+    def chunks(self) -> Iterator[Chunk]:
+        """All rows in order, table by table."""
+        for part, end in zip(self._parts, self._ends, strict=True):
+            first = end - len(part)
+            for start, stop, batch in part.chunks():
+                yield first + start, first + stop, batch
+
+    def files(self) -> Sequence[FileSpan]:
+        """The files of all tables."""
+        return [
+            FileSpan(span.path, end - len(part) + span.start, end - len(part) + span.stop)
+            for part, end in zip(self._parts, self._ends, strict=True)
+            for span in part.files()
+        ]
 
     def _find(self, index: int) -> tuple[Rows, int]:
         number = bisect.bisect_right(self._ends, index)
         return self._parts[number], index - (self._ends[number - 1] if number else 0)
 
 
-def open_file(path: str) -> Rows:
+def open_file(path: str, budget: MemoryBudget | None = None) -> Rows:
     """Open one file by its ending.
+
+    Args:
+        path: The file.
+        budget: Memory for unpacked parquet, shared with other files; None is a budget of its own.
 
     Raises:
         ConfigError: The file is absent, unreadable, or neither .parquet nor .jsonl.
     """
     if not Path(path).is_file():
         raise ConfigError(f"{path}: no such file")
-    if path.endswith(".parquet"):
-        return ParquetRows(path)
+    if not path.endswith(ENDINGS):
+        raise ConfigError(f"{path}: rows are read from files that end in .parquet or .jsonl")
     if path.endswith(".jsonl"):
         return JsonlRows(path)
-    raise ConfigError(f"{path}: rows are read from files that end in .parquet or .jsonl")
+    return ParquetRows(path, budget or MemoryBudget(_BYTES_IN_MEMORY))
 
 
 def open_files(pattern: str) -> Rows:
-    """Open a file or all files that a glob matches (`**` reaches into folders), in sorted order.
+    """Open a file, all files that a glob matches (`**` reaches into folders), or those of a folder, in sorted order.
 
     Raises:
         ConfigError: No file matches, or one cannot be read.
     """
-    paths = [pattern] if Path(pattern).is_file() else sorted(glob.glob(pattern, recursive=True))
+    if Path(pattern).is_dir():
+        paths = sorted(str(path) for path in Path(pattern).iterdir() if path.name.endswith(ENDINGS))
+        if not paths:
+            raise ConfigError(
+                f"{pattern}: the folder holds no .jsonl or .parquet file; "
+                "`grpo-jax prepare` makes them from raw public datasets"
+            )
+    elif Path(pattern).is_file():
+        paths = [pattern]
+    else:
+        paths = sorted(glob.glob(pattern, recursive=True))
     if not paths:
-        raise ConfigError(f"{pattern}: no such file")
-    return open_file(paths[0]) if len(paths) == 1 else ConcatenatedRows([open_file(path) for path in paths])
+        raise ConfigError(f"{pattern}: {'no file matches' if glob.has_magic(pattern) else 'no such file'}")
+    budget = MemoryBudget(_BYTES_IN_MEMORY)
+    return open_file(paths[0], budget) if len(paths) == 1 else ConcatenatedRows([open_file(p, budget) for p in paths])
 
 
 def write_rows(path: str | Path, rows: Sequence[dict[str, Any]]) -> None:

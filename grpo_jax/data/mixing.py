@@ -1,110 +1,122 @@
 # Copyright 2026 The grpo_jax authors
 # SPDX-License-Identifier: Apache-2.0
-"""How many prompts each domain gets in each step: exact in every batch and over time.
+"""What share of the prompts each domain has at each step: `data.mixing`. `fair_counts.py` makes counts of shares.
 
-With s the fractional share of a domain in a batch (weight x prompts), two bounds hold at every step t:
-its count in the batch is floor(s) or ceil(s), and its count over steps 0..t differs from s x (t + 1) by less than 1.
-
-Each domain gets floor(s) outright. The fractional rests sum to a whole number m of open places, and giving them out is
-proportionate-fair scheduling of unit tasks on m processors: algorithm PF of Baruah, Cohen, Plaxton and Varvel
-(https://doi.org/10.1007/BF01940883), whose theorem is the second bound. Rounding running totals has no such guarantee
-for a single batch. All arithmetic is in integers, with shares as fractions of a common denominator L; the schedule
-repeats every L steps, so counts of any step follow from one period, replayed once and kept.
+Weights are exact fractions. Where they move from step to step, shares are rounded to a grid so fine that no count can
+show it, since sums of ever new denominators would grow without bound.
 """
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
-from math import lcm
+from itertools import accumulate
+from math import floor, lcm
 
+from grpo_jax.config import DataConfig, Domain
 from grpo_jax.records import ConfigError
 
-_COMPARED_STEPS = 4096  # Rests alike for so long come from denominators above it; their order then hardly matters.
+Mix = tuple[Fraction, ...]
+"""Weight of each part; they sum to 1."""
+
+_FINE = 10**12
 
 
-class Quotas:
-    """The counts of a fixed mix of domains.
+class ChangingMix:
+    """A mix that may change from step to step, and its shares in whole units.
 
     Args:
-        weights: Domain -> share relative to the others, above 0.
-        prompts_per_step: Size of a batch.
+        at: Step -> mix.
+        constants: All mixes that hold over spans of steps; shares of these are exact.
+        moving: Whether other mixes occur, whose shares are rounded.
     """
 
-    def __init__(self, weights: Mapping[str, float], prompts_per_step: int) -> None:
-        if not weights:
-            raise ConfigError("domains is empty; name at least one domain to draw prompts from")
-        if prompts_per_step <= 0:
-            raise ConfigError(f"data.prompts_per_step={prompts_per_step} must be above 0")
-        # repr gives the decimal number that the user wrote: 0.35 is 7/20, not its neighbour among binary fractions.
-        exact = {name: Fraction(repr(float(weight))) for name, weight in weights.items()}
-        for name, weight in exact.items():
-            if weight <= 0:
-                raise ConfigError(f"domains.{name}.weight={weights[name]} must be above 0")
-        total = sum(exact.values())
-        shares = {name: weight * prompts_per_step / total for name, weight in exact.items()}
-        self.names = tuple(weights)
-        self._whole = [int(shares[name]) for name in self.names]
-        self._period = lcm(*(share.denominator for share in shares.values()))
-        self._rest = [int((shares[name] % 1) * self._period) for name in self.names]
-        self._places = sum(self._rest) // self._period
-        # Places given by domain before each step of the period, as far as they were asked for.
-        self._given: list[tuple[int, ...]] = [(0,) * len(self.names)]
+    def __init__(self, at: Callable[[int], Mix], constants: Sequence[Mix], moving: bool) -> None:
+        self.at = at
+        self.unit = lcm(*(weight.denominator for mix in constants for weight in mix)) * (_FINE if moving else 1)
+        self._remembered = functools.lru_cache(maxsize=4096)(self.rounded)
 
-    def cumulative(self, step: int) -> dict[str, int]:
-        """Prompts of each domain in all steps before `step`."""
-        periods, offset = divmod(step, self._period)
-        while len(self._given) <= offset:
-            self._given.append(self._next(len(self._given) - 1, self._given[-1]))
-        given = self._given[offset]
-        return {name: self._whole[i] * step + self._rest[i] * periods + given[i] for i, name in enumerate(self.names)}
+    def shares(self, step: int, places: int) -> tuple[int, ...]:
+        """Share of each part in a batch of `places`, in 1/unit; they sum to places x unit."""
+        return self._remembered(self.at(step), places)
 
-    def counts(self, step: int) -> dict[str, int]:
-        """Prompts of each domain in step `step`; they sum to the batch size."""
-        before, after = self.cumulative(step), self.cumulative(step + 1)
-        return {name: after[name] - before[name] for name in self.names}
-
-    def _next(self, step: int, given: tuple[int, ...]) -> tuple[int, ...]:
-        """Give out the open places of one step."""
-        chosen, contending = [], []
-        for i, rest in enumerate(self._rest):
-            due = rest * (step + 1) - self._period * given[i]  # L x (what is owed after this step)
-            if due >= self._period:
-                chosen.append(i)
-            elif due > 0:
-                contending.append(i)
-        contending.sort(key=functools.cmp_to_key(lambda x, y: self._compare(self._rest[y], self._rest[x], step + 1)))
-        open_places = self._places - len(chosen)
-        assert 0 <= open_places <= len(contending), "a mix without a fair schedule contradicts the theorem of PF"
-        chosen += contending[:open_places]
-        return tuple(count + (i in chosen) for i, count in enumerate(given))
-
-    def _compare(self, x: int, y: int, step: int) -> int:
-        """Order of two rests by how urgent they are in the steps to come: 1 where x is more so, 0 where alike."""
-        if x == y:
-            return 0
-        for future in range(step, step + _COMPARED_STEPS):
-            sign_x, sign_y = self._sign(x, future), self._sign(y, future)
-            if sign_x != sign_y:
-                return 1 if sign_x > sign_y else -1
-            if sign_x == 0:
-                return 0
-        return 0
-
-    def _sign(self, rest: int, step: int) -> int:
-        """The paper's characteristic symbol: does the rest's running sum pass (1) or meet (0) a whole number?"""
-        excess = rest + (rest * step) % self._period - self._period
-        return (excess > 0) - (excess < 0)
+    def rounded(self, mix: Mix, places: int) -> tuple[int, ...]:
+        """The same of any mix."""
+        exact = [weight * places * self.unit for weight in mix]
+        whole = [floor(share) for share in exact]
+        short = places * self.unit - sum(whole)
+        # Largest remainders first, so that a share that is whole stays so.
+        for i in sorted(range(len(mix)), key=lambda i: (whole[i] - exact[i], i))[:short]:
+            whole[i] += 1
+        return tuple(whole)
 
 
-@functools.lru_cache(maxsize=64)
-def _quotas(weights: tuple[tuple[str, float], ...], prompts_per_step: int) -> Quotas:
-    return Quotas(dict(weights), prompts_per_step)
+def exact(weight: float) -> Fraction:
+    """The decimal number that the user wrote: 0.35 is 7/20, not its neighbour among binary fractions."""
+    return Fraction(repr(float(weight)))
 
 
-def domain_counts(weights: Mapping[str, float], prompts_per_step: int, step: int) -> dict[str, int]:
-    """Prompts of each domain in one step, a pure function of its arguments; see `Quotas`.
+def normalised(weights: Sequence[float | Fraction]) -> Mix:
+    """Weights divided by their sum, which must be above 0."""
+    given = [weight if isinstance(weight, Fraction) else exact(weight) for weight in weights]
+    total = sum(given)
+    return tuple(weight / total for weight in given)
+
+
+def between(start: Mix, end: Mix, way: Fraction) -> Mix:
+    """The mix at a fraction of the way from one to another, which is cut to 0 and 1."""
+    way = min(max(way, Fraction(0)), Fraction(1))
+    return tuple(a + (b - a) * way for a, b in zip(start, end, strict=True))
+
+
+def domain_mix(
+    settings: DataConfig, domains: Mapping[str, Domain], sizes: Mapping[str, int], num_steps: int, learned: bool
+) -> ChangingMix:
+    """The mix of domains of every step. `concat` has the one of `proportional` as its expectation.
+
+    Args:
+        settings: Its `mixing` says which.
+        domains: The run's domains.
+        sizes: Problems of each, in the order of the parts.
+        num_steps: Steps of the run; progress is step / num_steps.
+        learned: Whether other mixes than these will be made of it on the way.
 
     Raises:
-        ConfigError: No domain, a weight that is not above 0, or an empty batch.
+        ConfigError: The run has too few steps for `sequential`.
     """
-    return _quotas(tuple(weights.items()), prompts_per_step).counts(step)
+    weights = normalised([domains[name].weight for name in sizes])
+    equal = normalised([1.0 for _ in sizes])
+    if settings.mixing == "sequential":
+        spans = equal if settings.sequential_spans == "equal" else weights
+        return _sequential(spans, tuple(sizes), num_steps)
+    if settings.mixing == "annealed":
+        goal = normalised([settings.anneal_to[name] for name in sizes])
+        first, last = exact(settings.anneal_from), exact(settings.anneal_until)
+
+        @functools.lru_cache(maxsize=4096)
+        def moved(step: int) -> Mix:
+            return between(weights, goal, (Fraction(step, num_steps) - first) / (last - first))
+
+        return ChangingMix(moved, (weights, goal), moving=True)
+    kept = {
+        "weighted": weights,
+        "balanced": equal,
+        "proportional": normalised([Fraction(size) for size in sizes.values()]),
+    }
+    mix = kept["proportional" if settings.mixing == "concat" else settings.mixing]
+    return ChangingMix(lambda step: mix, (mix,), moving=learned)
+
+
+def _sequential(spans: Mix, names: Sequence[str], num_steps: int) -> ChangingMix:
+    """One domain a step; the step in which two spans meet is of the one that has more of it."""
+    ends = [floor(end * num_steps + Fraction(1, 2)) for end in accumulate(spans)]
+    for name, start, end in zip(names, [0, *ends], ends, strict=False):
+        if start == end:
+            raise ConfigError(
+                f"data.mixing=sequential leaves no step for domain {name} in a run of {num_steps}; train for more steps"
+            )
+    alone = [tuple(Fraction(i == own) for i in range(len(spans))) for own in range(len(spans))]
+
+    def at(step: int) -> Mix:
+        return alone[min(sum(step >= end for end in ends), len(alone) - 1)]
+
+    return ChangingMix(at, alone, moving=False)

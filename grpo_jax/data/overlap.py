@@ -1,57 +1,88 @@
 # Copyright 2026 The grpo_jax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Refuses to evaluate on problems that are trained on.
+"""Refuses to evaluate on problems that are trained on, and counts those that training holds twice.
 
-Texts are compared between sources of files and of the hub. Tasks of reasoning_gym are left to the split of their seeds
-(`reasoning_gym_source.py`): reading every entry would mean generating it. So are training sources above a size.
+What users ask is compared between sources of files and of the hub, by the hashes that opening them made, white space
+aside. Tasks of reasoning_gym are left to the split of their seeds (`reasoning_gym_source.py`): reading every entry
+would mean generating it.
 """
 
-import hashlib
 import logging
 from collections.abc import Sequence
 
-from grpo_jax.data.schema import user_text
+import numpy as np
+
 from grpo_jax.data.sources import ProblemSource
 from grpo_jax.records import ConfigError, Problem
 
-_COMPARED_ROWS = 200_000
 _log = logging.getLogger(__name__)
 
 
 def refuse_overlap(train: Sequence[ProblemSource], evaluation: Sequence[ProblemSource]) -> None:
-    """Compare what users ask in training and evaluation sources, whitespace at the ends aside.
+    """Compare training and evaluation sources.
+
+    Two problems are the same where the user asks the same and, beyond that, the whole conversation or the ground truth
+    is the same: a question about functions that the system message lists is another one under another list.
 
     Raises:
         ConfigError: A problem stands in both; the message names both rows.
     """
-    held_out = {
-        _key(source[index]): source[index].id
-        for source in evaluation
-        if source.spec.kind != "reasoning_gym"
-        for index in range(len(source))
-    }
+    held_out = [(source, source.hashes) for source in evaluation if source.hashes is not None]
     if not held_out:
         return
+    hashes = np.concatenate([own for _, own in held_out])
+    order = np.argsort(hashes, kind="stable")
+    ends = np.cumsum([len(own) for _, own in held_out])
     for source in train:
-        if source.spec.kind == "reasoning_gym":
+        if source.hashes is None:
             continue
-        if len(source) > _COMPARED_ROWS:
-            _log.warning(
-                "%s has %d rows and was not compared with the evaluation sources (limit %d)",
-                source.spec.text,
-                len(source),
-                _COMPARED_ROWS,
-            )
-            continue
-        for index in range(len(source)):
+        for index in np.flatnonzero(np.isin(source.hashes, hashes)).tolist():
             problem = source[index]
-            twin = held_out.get(_key(problem))
-            if twin is not None:
-                raise ConfigError(
-                    f"problem {problem.id} of data.train_sources asks the same as {twin} of data.eval_sources; "
-                    "remove one of them"
-                )
+            first, last = (
+                np.searchsorted(hashes, source.hashes[index], side, sorter=order) for side in ("left", "right")
+            )
+            for place in order[first:last].tolist():
+                number = int(np.searchsorted(ends, place, side="right"))
+                other = held_out[number][0]
+                inner = place - (int(ends[number - 1]) if number else 0)
+                if _are_the_same(problem, other[inner]):
+                    raise ConfigError(
+                        f"{source.where(index)} of data.train_sources asks the same as {other.where(inner)} of "
+                        "data.eval_sources; remove one of the two rows, or name other sources or splits"
+                    )
 
 
-def _key(problem: Problem) -> bytes:
-    return hashlib.blake2b(user_text(problem).strip().encode(), digest_size=16).digest()
+def count_duplicates(train: Sequence[ProblemSource]) -> int:
+    """Problems of the sources that ask the same as an earlier one; a line in the log names the first."""
+    compared = [source for source in train if source.hashes is not None]
+    if not compared:
+        return 0
+    hashes = np.concatenate([source.hashes for source in compared if source.hashes is not None])
+    order = np.argsort(hashes, kind="stable")
+    repeats = np.flatnonzero(np.diff(hashes[order]) == 0)
+    if len(repeats):
+        first = int(repeats[np.argmin(order[repeats + 1])])
+        places = [_place(compared, int(order[position])) for position in (first + 1, first)]
+        _log.warning(
+            "%d of %d training problems ask the same as an earlier one, the first at %s (as %s)",
+            len(repeats),
+            len(hashes),
+            *places,
+        )
+    return len(repeats)
+
+
+def _place(sources: Sequence[ProblemSource], index: int) -> str:
+    for source in sources:
+        if index < len(source):
+            return source.where(index)
+        index -= len(source)
+    raise IndexError(index)
+
+
+def _are_the_same(one: Problem, other: Problem) -> bool:
+    return one.ground_truth == other.ground_truth or _conversation(one) == _conversation(other)
+
+
+def _conversation(problem: Problem) -> list[tuple[str, list[str]]]:
+    return [(message["role"], message["content"].split()) for message in problem.messages]

@@ -1,6 +1,6 @@
 # Copyright 2026 The grpo_jax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Seeded permutations without state: the same words give the same order in every process and library version."""
+"""Seeded randomness without state: the same words give the same values in every process and library version."""
 
 import hashlib
 
@@ -18,10 +18,18 @@ def permutation(size: int, *words: object) -> Int64[np.ndarray, " size"]:
         size: Number of entries.
         words: What names the permutation, for example ("domain", seed, domain, epoch).
     """
-    digest = hashlib.blake2b(repr(words).encode(), digest_size=8).digest()
-    key = np.uint64(int.from_bytes(digest, "little"))
+    key = np.uint64(_hash(words))
     counter = np.arange(1, size + 1, dtype=np.uint64)
     return np.argsort(_mix(key + counter * np.uint64(0x9E3779B97F4A7C15)), kind="stable").astype(np.int64)
+
+
+def fraction(*words: object) -> float:
+    """A number in [0, 1) that is a pure function of its arguments and spread evenly over them."""
+    return (_hash(words) >> 11) / 2**53
+
+
+def _hash(words: tuple[object, ...]) -> int:
+    return int.from_bytes(hashlib.blake2b(repr(words).encode(), digest_size=8).digest(), "little")
 
 
 def _mix(z: UInt64[np.ndarray, " size"]) -> UInt64[np.ndarray, " size"]:

@@ -11,6 +11,8 @@ import numpy as np
 
 from grpo_jax.records import ConfigError
 
+_PLAIN = frozenset((str, int, bool, type(None)))
+
 
 def plain_json(value: Any, where: str) -> Any:
     """Turn a value into dicts with string keys, lists, strings, numbers, booleans and None.
@@ -25,12 +27,24 @@ def plain_json(value: Any, where: str) -> Any:
     Raises:
         ConfigError: A part is not finite, or is bytes, a date or another object without a JSON form.
     """
+    # Most values of rows are plain already; the places of their parts are only written out for the others.
+    if type(value) in _PLAIN:
+        return value
+    if type(value) is dict:
+        return {
+            key if type(key) is str else _plain_key(key, where): (
+                item if type(item) in _PLAIN else plain_json(item, f"{where}.{key}")
+            )
+            for key, item in value.items()
+        }
+    if type(value) is list:
+        return [
+            item if type(item) in _PLAIN else plain_json(item, f"{where}[{index}]") for index, item in enumerate(value)
+        ]
     if isinstance(value, Enum):
         return plain_json(value.value, where)
     if isinstance(value, np.generic):
         return plain_json(value.item(), where)
-    if value is None or isinstance(value, bool):
-        return value
     if isinstance(value, str):
         return str(value)
     if isinstance(value, int):
@@ -42,7 +56,7 @@ def plain_json(value: Any, where: str) -> Any:
     if isinstance(value, np.ndarray):
         return plain_json(value.tolist(), where)
     if isinstance(value, list | tuple):
-        return [plain_json(item, f"{where}[{index}]") for index, item in enumerate(value)]
+        return plain_json([*value], where)
     if isinstance(value, Mapping):
         return {_plain_key(key, where): plain_json(item, f"{where}.{key}") for key, item in value.items()}
     if hasattr(value, "as_py"):

@@ -20,7 +20,7 @@ from dataclasses import fields
 from typing import Any
 
 from grpo_jax.data.plain_json import plain_json
-from grpo_jax.data.rows import Row
+from grpo_jax.data.rows import Chunk, FileSpan, Row
 from grpo_jax.records import ConfigError
 
 DEFAULT_SIZE = 10_000
@@ -89,9 +89,13 @@ class ReasoningGymRows:
         """Name of a row, stable over runs."""
         return f"{self._label}#{index}"
 
-    def scan(self, fields: Sequence[str]) -> Iterator[Row]:
-        """All rows in order, with what a row tells without being generated."""
-        return ({"data_source": f"reasoning_gym/{self._task}"} for _ in range(self._size))
+    def chunks(self) -> Iterator[Chunk]:
+        """One span of all rows."""
+        yield 0, self._size, None
+
+    def files(self) -> Sequence[FileSpan]:
+        """None; entries are generated."""
+        return ()
 
     def _entry(self, index: int) -> dict[str, Any]:
         # A few tasks draw from the module-wide generator beside their own: seed it, and leave it as it was.

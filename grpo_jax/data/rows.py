@@ -3,9 +3,24 @@
 """What every kind of source offers: rows by number, and where each came from."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
+import pyarrow as pa
+
 Row = Mapping[str, Any]
+
+Chunk = tuple[int, int, pa.RecordBatch | None]
+"""First row, one past the last, and these rows as Arrow columns; None where they are to be had by `Rows.row` alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileSpan:
+    """Rows `start` to before `stop` of a table are those of the file at `path`, from its first on."""
+
+    path: str
+    start: int
+    stop: int
 
 
 class Rows(Protocol):
@@ -22,9 +37,13 @@ class Rows(Protocol):
         ...
 
     def name(self, index: int) -> str:
-        """A short name of the row that is stable over runs and unique in the table."""
+        """A short name of the row that is stable over runs and wherever the data lies, not always unique."""
         ...
 
-    def scan(self, fields: Sequence[str]) -> Iterator[Row]:
-        """All rows in order, with at least these fields where a row has them; cheaper than `row` for each."""
+    def chunks(self) -> Iterator[Chunk]:
+        """All rows in order, in spans without gaps."""
+        ...
+
+    def files(self) -> Sequence[FileSpan]:
+        """The files that hold the rows, in order; none where rows are from elsewhere."""
         ...

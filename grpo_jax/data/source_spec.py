@@ -3,6 +3,7 @@
 """The words that name a source of problems: `domain::dataset@split`.
 
 math::data/gsm8k/*.parquet            files of the problem schema; @train keeps rows whose extra_info.split says so
+planning::data/pddl                   all .jsonl and .parquet files of a folder, such as one in the planning layout
 math::openai/gsm8k@train              a Hugging Face dataset; ?name='main'&revision='...' choose its configuration
 logic::reasoning_gym/syllogism?seed=3&size=500@test
 """
@@ -10,6 +11,7 @@ logic::reasoning_gym/syllogism?seed=3&size=500@test
 import ast
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from grpo_jax.records import ConfigError
@@ -26,7 +28,7 @@ class SourceSpec:
     Attributes:
         text: The words as the user wrote them, for messages.
         kind: Files, a dataset of the hub, or a reasoning_gym task.
-        dataset: Path or glob, hub name, or the task's name without `reasoning_gym/`.
+        dataset: Path, glob or folder, hub name, or the task's name without `reasoning_gym/`.
         domain: None where each row names its own.
         split: None where left out.
         parameters: Typed values after `?`, sorted by name.
@@ -62,7 +64,7 @@ def parse_source(text: str) -> SourceSpec:
     if rest.startswith(REASONING_GYM):
         kind = "reasoning_gym"
         dataset, _, query = rest.removeprefix(REASONING_GYM).partition("?")
-    elif rest.endswith(FILE_ENDINGS):
+    elif rest.endswith(FILE_ENDINGS) or _is_folder(rest):
         # `?` is a wildcard of globs here, never the start of parameters.
         kind, dataset, query = "files", rest, ""
     else:
@@ -71,6 +73,12 @@ def parse_source(text: str) -> SourceSpec:
     if not dataset:
         raise ConfigError(f"source {text!r} names no dataset; write domain::dataset@split")
     return SourceSpec(text, kind, dataset, domain or None, split, _parameters(query, text))
+
+
+def _is_folder(dataset: str) -> bool:
+    """Whether this is a folder, or a path that no dataset of the hub can have as its name."""
+    name = dataset.partition("?")[0]
+    return bool(name) and (name.startswith(("/", ".")) or name.count("/") > 1 or Path(name).is_dir())
 
 
 def _parameters(query: str, text: str) -> tuple[tuple[str, Any], ...]:

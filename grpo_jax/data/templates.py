@@ -15,6 +15,8 @@ def apply_template(problem: Problem, domain: Domain) -> Problem:
     Any other prompt brought its own turns (a system message, examples, a dialogue) and passes through unchanged.
     `{prompt}` is replaced literally: braces elsewhere, as in `\boxed{}`, need no escape.
     """
+    if domain.system_prompt is None and domain.prompt_template == "{prompt}":
+        return problem
     if len(problem.messages) != 1 or problem.messages[0]["role"] != "user":
         return problem
     content = domain.prompt_template.replace("{prompt}", problem.messages[0]["content"])

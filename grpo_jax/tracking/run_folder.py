@@ -44,6 +44,11 @@ class RunFolder:
         return self.path / "metrics.jsonl"
 
     @property
+    def prompt_lengths(self) -> Path:
+        """Lengths of each domain's prompts, measured at the start."""
+        return self.path / "prompt_lengths.json"
+
+    @property
     def tensorboard(self) -> Path:
         """Folder of TensorBoard event files."""
         return self.path / "tensorboard"
