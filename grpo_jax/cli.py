@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import grpo_jax
+from grpo_jax.cli_prepare import add_arguments as add_prepare_arguments
+from grpo_jax.cli_prepare import run_prepare
 from grpo_jax.overrides import load_config
 from grpo_jax.records import ConfigError
 
@@ -102,10 +104,19 @@ def build_parser() -> argparse.ArgumentParser:
     export.add_argument("--output", required=True, metavar="DIR", help="folder to write")
     export.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32", help="default: float32")
     export.add_argument("--adapter", action="store_true", help="the LoRA adapters alone, as peft loads them")
-    prepare = add("prepare", run_prepare, "turn a raw public dataset into problems", config=False)
-    prepare.add_argument("dataset", metavar="DATASET", help="name of the dataset, for example gsm8k")
-    prepare.add_argument("--input", required=True, metavar="PATH", help="the raw file")
-    prepare.add_argument("--output", required=True, metavar="PATH", help="file to write, .parquet or .jsonl")
+    add_prepare_arguments(add("prepare", run_prepare, "turn a raw public dataset into problems", config=False))
+    preview = add("preview", run_preview, "show which problems each step would draw", config=True)
+    preview.add_argument("--steps", type=_positive, metavar="N", help="steps to draw (default: the whole run)")
+    preview.add_argument("--output", metavar="F.jsonl", help="write one JSON object a drawn problem")
+    preview.add_argument("--report", metavar="F.html|F.png", help="write a picture of mix and difficulty over the run")
+    plan = add("plan", run_plan, "show every derived size and the memory that a run needs", config=True)
+    plan.add_argument("--devices", type=_positive, metavar="N", help="plan for so many devices (default: this host's)")
+    plan.add_argument("--device-memory-gib", type=float, metavar="X", help="memory of one (default: this host's)")
+    score = add("score", run_score, "score given completions without a model", config=True)
+    score.add_argument("--input", required=True, metavar="F.jsonl", help='rows {"problem": {...}, "completion": "..."}')
+    score.add_argument("--output", required=True, metavar="G.jsonl", help="rewards, a row each, in the same order")
+    score.add_argument("--step", type=_positive, metavar="N", help="the step whose reward phase counts (default: all)")
+    score.add_argument("--workers", type=_positive, metavar="N", help="worker processes (default: the config's)")
     report = add("report", run_report, "write a self-contained HTML page about runs", config=False)
     report.add_argument("runs", nargs="+", metavar="RUN", help="a run's folder; several are compared")
     add("doctor", run_doctor, "say what this host offers", config=False)
@@ -161,6 +172,14 @@ def run_evaluate(arguments: argparse.Namespace) -> None:
         print(_write(arguments.output, json.dumps(figures, indent=2) + "\n"))
 
 
+def run_plan(arguments: argparse.Namespace) -> None:
+    """`grpo-jax plan`: print sizes and memory; exit code 0 whether or not it fits."""
+    config = load_config(arguments.config, arguments.overrides)
+    from grpo_jax.cli_plan import describe_plan
+
+    print(describe_plan(config, arguments.devices, arguments.device_memory_gib))
+
+
 def run_export(arguments: argparse.Namespace) -> None:
     """`grpo-jax export`: write a Hugging Face folder and print its path."""
     from grpo_jax.checkpoint.export import export_run
@@ -168,11 +187,22 @@ def run_export(arguments: argparse.Namespace) -> None:
     print(export_run(arguments.run, arguments.output, arguments.dtype, arguments.adapter))
 
 
-def run_prepare(arguments: argparse.Namespace) -> None:
-    """`grpo-jax prepare`: write a file of problems and say how many."""
-    from grpo_jax.data.preparation.prepare import prepare
+def run_preview(arguments: argparse.Namespace) -> None:
+    """`grpo-jax preview`: print how the first steps are mixed; no model is loaded."""
+    config = load_config(arguments.config, arguments.overrides)
+    from grpo_jax.cli_preview import show_preview
 
-    print(prepare(arguments.dataset, arguments.input, arguments.output))
+    show_preview(config, arguments.steps, arguments.output, arguments.report)
+
+
+def run_score(arguments: argparse.Namespace) -> None:
+    """`grpo-jax score`: write a file of rewards and say where."""
+    config = load_config(arguments.config, arguments.overrides)
+    from grpo_jax.cli_score import score_file
+
+    output = Path(arguments.output)
+    rows = score_file(config, Path(arguments.input), output, arguments.step, arguments.workers)
+    print(f"{output}: {rows} rows")
 
 
 def run_report(arguments: argparse.Namespace) -> None:

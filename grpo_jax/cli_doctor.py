@@ -1,6 +1,6 @@
 # Copyright 2026 The grpo_jax authors
 # SPDX-License-Identifier: Apache-2.0
-"""What `grpo-jax doctor` prints: versions, devices with their memory, the host's memory, and optional extras."""
+"""What `grpo-jax doctor` prints: versions, host, devices, sandbox backends and optional extras."""
 
 import importlib.metadata
 import importlib.util
@@ -8,6 +8,9 @@ import os
 import platform
 import shutil
 from collections.abc import Iterator
+
+from grpo_jax.records import ConfigError
+from grpo_jax.rewards.sandbox.selection import STRONGEST_FIRST, examine, select_backend
 
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "transformers", "numpy")
 
@@ -22,7 +25,7 @@ GIBIBYTE = 2**30
 
 def describe_host() -> str:
     """The report as text, one fact a line."""
-    return "\n".join([*_versions(), *_host(), *_devices(), *_extras()])
+    return "\n".join([*_versions(), *_host(), *_devices(), *_sandboxes(), *_extras()])
 
 
 def _versions() -> Iterator[str]:
@@ -59,6 +62,21 @@ def _devices() -> Iterator[str]:
         statistics = device.memory_stats() if device.platform != "cpu" else None
         if statistics and "bytes_limit" in statistics:
             yield f"  device {device.id}: {statistics['bytes_limit'] / GIBIBYTE:.1f} GiB for this process"
+
+
+def _sandboxes() -> Iterator[str]:
+    for backend in STRONGEST_FIRST:
+        verdicts, reason = examine(backend)
+        passed = sum(verdict.held for verdict in verdicts)
+        yield f"sandbox           {backend}: {reason or f'all {passed} probes of its self-test held'}"
+        for layer in dict.fromkeys(verdict.layer for verdict in verdicts):
+            held = [verdict.held for verdict in verdicts if verdict.layer == layer]
+            yield f"  {layer + ':':<16} {sum(held)} of {len(held)} held"
+    try:
+        chosen = select_backend("auto", acknowledged=False)
+        yield f"sandbox           rewards.sandbox=auto takes {chosen}"
+    except ConfigError as error:
+        yield f"sandbox           none, so code rewards refuse to start: {error}"
 
 
 def _extras() -> Iterator[str]:

@@ -12,7 +12,7 @@ from grpo_jax.cli import main, parse_arguments
 
 ROOT = Path(__file__).resolve().parents[1]
 QUICKSTART = str(ROOT / "configs" / "quickstart.py")
-COMMANDS = ("train", "sample", "evaluate", "export", "prepare", "report", "doctor")
+COMMANDS = ("train", "sample", "evaluate", "export", "prepare", "preview", "report", "doctor")
 
 
 @pytest.mark.parametrize(

@@ -2,13 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """The sections' own checks, and the configs of the repository."""
 
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from grpo_jax.config import DataConfig, Domain, ModelConfig, RunConfig, SamplingConfig, TrainingConfig
+from grpo_jax.config import DataConfig, Domain, LoraConfig, ModelConfig, RunConfig, SamplingConfig, TrainingConfig
 from grpo_jax.overrides import load_config, preset
-from grpo_jax.records import ConfigError
+from grpo_jax.records import ConfigError, Problem, Prompt
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 EXPERIMENTS = sorted(CONFIGS.glob("*.py"))
@@ -57,6 +59,8 @@ def test_preset_replaces_the_model_of_an_experiment():
     [
         (lambda: RunConfig(data=DataConfig(prompts_per_step=0)), "data.prompts_per_step=0"),
         (lambda: RunConfig(sampling=SamplingConfig(group_size=1)), "sampling.group_size=1"),
+        (lambda: RunConfig(model=ModelConfig(lora=LoraConfig(rank=0))), "model.lora.rank=0"),
+        (lambda: RunConfig(model=ModelConfig(reasoning_vocab_size=-1)), "model.reasoning_vocab_size=-1"),
         (lambda: RunConfig(sampling=SamplingConfig(top_p=0.0)), "sampling.top_p=0.0"),
         (lambda: RunConfig(sampling=SamplingConfig(min_p=1.0)), "sampling.min_p=1.0"),
         (lambda: RunConfig(sampling=SamplingConfig(temperature=0.0)), "sampling.temperature=0.0"),
@@ -79,3 +83,11 @@ def test_domain_falls_back_to_the_sampling_section():
     config = RunConfig(sampling=sampling, domains=domains)
     assert (config.temperature_of("math"), config.max_completion_tokens_of("math")) == (0.9, 64)
     assert (config.temperature_of("logic"), config.max_completion_tokens_of("logic")) == (0.5, 16)
+
+
+def test_prompt_takes_its_own_temperature_before_its_domains():
+    config = RunConfig(domains={"math": Domain(temperature=0.5)})
+    problem = Problem("p", "math", ({"role": "user", "content": "?"},), "1")
+    prompt = Prompt(problem, np.zeros(1, np.int32))
+    assert config.temperature_of_prompt(prompt) == 0.5
+    assert config.temperature_of_prompt(replace(prompt, temperature=0.9)) == 0.9

@@ -35,7 +35,7 @@ class Evaluator:
         self._config, self._collector, self._prompts = config, collector, prompts
 
     def run(self, weights: ServingWeights, policy_version: int) -> dict[str, float]:
-        """Evaluate one policy, at `evaluation.temperature`.
+        """Evaluate one policy, at `evaluation.temperature` and with every reward on, whatever phase the run is in.
 
         Returns:
             For each domain `eval/{domain}/pass@1` and `/reward`, over the completions whose checker did not fail, and

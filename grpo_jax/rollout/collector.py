@@ -46,6 +46,7 @@ class RolloutCollector:
         step: int,
         policy_version: int,
         temperature: float | None = None,
+        phase: int | None = None,
     ) -> Collected:
         """Sample and score `num_samples` completions of every prompt.
 
@@ -56,14 +57,19 @@ class RolloutCollector:
             step: Names the noise, with the run's seed.
             policy_version: Recorded on every rollout.
             temperature: Takes the place of every prompt's; 0 is greedy.
+            phase: Number of the reward phase; None has every reward on.
         """
         start = time.perf_counter()
         requests = [self._request(prompt, temperature) for prompt in prompts]
         found: dict[tuple[int, int], tuple[Completion, str, int]] = {}
-        for sample in self._engine.sample(weights, requests, num_samples, seed=self._config.seed, step=step):
-            text = self._tokenizer.decode(sample.completion.token_ids.tolist())
-            ticket = self._pool.submit(prompts[sample.request].problem, text)
-            found[sample.request, sample.sample] = (sample.completion, text, ticket)
+        try:
+            for sample in self._engine.sample(weights, requests, num_samples, seed=self._config.seed, step=step):
+                text = self._tokenizer.decode(sample.completion.token_ids.tolist())
+                ticket = self._pool.submit(prompts[sample.request].problem, text, phase)
+                found[sample.request, sample.sample] = (sample.completion, text, ticket)
+        except BaseException:
+            self._pool.cancel([ticket for _, _, ticket in found.values()])
+            raise
         sampled = time.perf_counter()
         places = sorted(found)
         rewards = dict(zip(places, self._pool.collect([found[place][2] for place in places]), strict=True))

@@ -2,13 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which completions are learned from, and how strongly: shaped rewards, advantages, and the handling of `invalid`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Float64
 
-from grpo_jax.config import RunConfig
+from grpo_jax.config import Domain, RunConfig
 from grpo_jax.objective.advantages import (
     group_advantages,
     part_advantages,
@@ -47,6 +47,7 @@ def judge(
     config: RunConfig,
     objective: ResolvedObjective,
     penalties: Float[np.ndarray, "P G C"] | None = None,
+    domains: Mapping[str, Domain] | None = None,
 ) -> Judged:
     """Compare completions by the run's definition of an advantage.
 
@@ -58,6 +59,8 @@ def judge(
         config: Domains' limits, scales and reward weights.
         objective: The run's objective, resolved.
         penalties: What each token costs its completion's reward, for example a KL term; 0 in padding.
+        domains: With the weights of the reward parts as they were when the groups were scored, for an advantage by
+            part; default those of the config.
 
     Raises:
         RuntimeError: No completion of the step has a reward.
@@ -87,7 +90,9 @@ def judge(
     else:
         if penalties is not None:
             rewards = rewards - penalties.astype(np.float64).sum(axis=-1)
-        advantages = scale[:, None] * _compare(rewards, valid, zero_variance, groups, config, objective)
+        advantages = scale[:, None] * _compare(
+            rewards, valid, zero_variance, groups, domains or config.domains, objective
+        )
     return Judged(rewards, valid, trained, zero_variance, advantages.astype(np.float32), tokens)
 
 
@@ -113,17 +118,17 @@ def _compare(
     valid: Bool[np.ndarray, "P G"],
     zero_variance: Bool[np.ndarray, " P"],
     groups: Sequence[RolloutGroup],
-    config: RunConfig,
+    domains: Mapping[str, Domain],
     objective: ResolvedObjective,
 ) -> Float32[np.ndarray, "P G"]:
     epsilon, ddof = objective.advantage_epsilon, objective.advantage_ddof
     if objective.advantage != "part_std":
         return group_advantages(rewards, valid, objective.advantage, epsilon, ddof)[0]
-    names = dict.fromkeys(name for domain in config.domains.values() for name in domain.rewards)
-    domains = [config.domains[group.prompt.problem.domain] for group in groups]
+    names = dict.fromkeys(name for domain in domains.values() for name in domain.rewards)
+    own = [domains[group.prompt.problem.domain] for group in groups]
     parts = {
         name: np.array([[r.reward.parts.get(name, 0.0) for r in group.rollouts] for group in groups]) for name in names
     }
-    weights = {name: np.array([domain.rewards.get(name, 0.0) for domain in domains]) for name in names}
+    weights = {name: np.array([domain.rewards.get(name, 0.0) for domain in own]) for name in names}
     advantages = part_advantages(parts, weights, valid, epsilon, ddof)
     return np.where(zero_variance[:, None], 0.0, advantages).astype(np.float32)

@@ -3,7 +3,7 @@
 """From judged groups to new weights: packs the updates of a step, runs the compiled programs, keeps the reference."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, cast
 
@@ -14,7 +14,7 @@ import optax
 from jax.sharding import NamedSharding, PartitionSpec
 from jaxtyping import Array, Bool, Float32, Int32
 
-from grpo_jax.config import RunConfig
+from grpo_jax.config import Domain, RunConfig
 from grpo_jax.models.lora import fresh_adapters, join
 from grpo_jax.models.transformer import Params
 from grpo_jax.objective.domain_terms import DomainTerms, domain_terms
@@ -110,6 +110,11 @@ class Learner:
             out_shardings=(jax.tree.map(lambda leaf: leaf.sharding, self.abstract_state()), None),
         )
 
+    @property
+    def objective(self) -> ResolvedObjective:
+        """The run's objective with nothing left open."""
+        return self._objective
+
     def abstract_state(self) -> TrainState:
         """Shapes and shardings of the state, for restoring a checkpoint."""
         shapes, other = self._session.trained_shapes, replicated(self._session.mesh)
@@ -136,20 +141,27 @@ class Learner:
         """All weights of the policy, adapters among them where there are any; no copy."""
         return join(self._frozen, state.params)
 
-    def learn(self, state: TrainState, groups: Sequence[RolloutGroup], step: int) -> tuple[TrainState, Learned]:
+    def learn(
+        self,
+        state: TrainState,
+        groups: Sequence[RolloutGroup],
+        step: int,
+        domains: Mapping[str, Domain] | None = None,
+    ) -> tuple[TrainState, Learned]:
         """Run the updates of one step. `state` is donated.
 
         Args:
             state: Weights that sampled the groups.
             groups: Whole groups.
             step: For the message of a failure.
+            domains: With the weights of the rewards at this step; default those of the config.
 
         Raises:
             NonFiniteError: A loss or gradient norm is not finite; names the step and a parameter.
             RuntimeError: No completion has a reward.
         """
         settings = self._config.training
-        judged = judge(groups, self._config, self._objective)
+        judged = judge(groups, self._config, self._objective, domains=domains)
         parts = np.array_split(np.arange(len(groups)), settings.minibatches)
         batches = [self._pack(groups, judged, part) for part in parts]
         references = [self._score_reference(self._reference, batch) if self._reference else None for batch in batches]
@@ -160,7 +172,7 @@ class Learner:
         terms = domain_terms(self._config.objective, self._objective, self._config.domains, factor)
         if kl_in_reward:
             penalties = self._penalties(parts, batches, old, references, terms)
-            judged = judge(groups, self._config, self._objective, penalties)
+            judged = judge(groups, self._config, self._objective, penalties, domains)
             batches = [self._pack(groups, judged, part) for part in parts]
         outputs: list[UpdateOutput] = []
         for _ in range(settings.epochs):

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
@@ -23,12 +24,15 @@ from grpo_jax.checkpoint.peft_export import export_peft
 from grpo_jax.config import RunConfig
 from grpo_jax.data.adaptive import outcomes_of
 from grpo_jax.data.loader import ProblemLoader, evaluation_prompts
+from grpo_jax.data.prompt_lengths import prompt_length_table, prompt_metrics, write_prompt_lengths
 from grpo_jax.evaluation.evaluator import Evaluator
 from grpo_jax.models.lora import merged
 from grpo_jax.overrides import config_as_dict
 from grpo_jax.records import ConfigError
+from grpo_jax.rewards.phases import PhaseTracker
 from grpo_jax.rewards.pool import RewardPool
 from grpo_jax.rollout.collector import RolloutCollector
+from grpo_jax.rollout.dynamic_sampling import refill
 from grpo_jax.rollout.session import open_session
 from grpo_jax.tracking.completions import truncate_completions, write_completions
 from grpo_jax.tracking.log import close_logging, set_up_logging
@@ -36,7 +40,9 @@ from grpo_jax.tracking.metrics import MetricsWriters, open_writers, read_metrics
 from grpo_jax.tracking.progress import Progress, first_and_last_fifth
 from grpo_jax.tracking.report import write_report
 from grpo_jax.tracking.run_folder import RunFolder
+from grpo_jax.training.invalid_watch import InvalidWatch
 from grpo_jax.training.learner import Learner
+from grpo_jax.training.memory_plan import device_bytes, plan_memory, verdict
 from grpo_jax.training.resume import open_checkpoints, restore
 from grpo_jax.training.state import TrainState
 from grpo_jax.training.step_metrics import objective_metrics, resource_metrics, reward_metrics
@@ -77,6 +83,7 @@ def train(config: RunConfig, resume: str = "auto") -> RunResult:
 
     Raises:
         ConfigError: Something about the run's input is wrong; nothing was lost.
+        TooManyInvalidError: Too many completions could not be judged; the last checkpoint stands.
         NonFiniteError: A loss or gradient became NaN or infinite; the last checkpoint stands.
     """
     folder = RunFolder(config.output_dir, config.exp_name)
@@ -98,12 +105,19 @@ class _Run:
             raise ConfigError("domains is empty; a run needs at least one domain")
         logger.info("loading %s", config.model.path)
         # Workers import their checkers while the model loads.
-        self._pool = RewardPool(config.domains, config.rewards)
+        self._pool = RewardPool(config.domains, config.rewards, config.curriculum.phases)
         stack.callback(self._pool.close)
         session = self._session = open_session(config)
         logger.info("%s, %.1f M parameters", session.arch.family, session.arch.num_parameters / 1e6)
+        memory = plan_memory(config, session.arch, session.mesh.abstract_mesh)
+        limit = device_bytes()
+        log = logger.info if memory.peak_bytes <= limit else logger.warning
+        log("memory plan: %s", verdict(config, memory, limit))
         self._loader = ProblemLoader(config, session.tokenizer)
         self._total_steps = self._loader.num_steps
+        self._report_prompt_lengths()
+        self._phases = PhaseTracker(config.curriculum.phases, config.domains, self._total_steps)
+        self._invalid = InvalidWatch(config.rewards)
         self._learner = Learner(config, session, self._total_steps)
         self._collector = RolloutCollector(config, session.engine, self._pool, session.tokenizer)
         self._evaluator = self._make_evaluator()
@@ -145,20 +159,26 @@ class _Run:
     def _step(self, step: int) -> dict[str, float]:
         """Draw, sample and score, learn; returns the step's metrics."""
         start = time.perf_counter()
+        phase = self._phases.begin(step)
         prompts = next(self._loader)
         weights = self._session.engine.serve(self._learner.policy(self._state))
         drawn = time.perf_counter()
-        collected = self._collector.collect(
+        collect = partial(
+            self._collector.collect,
             weights,
-            prompts,
             num_samples=self._config.sampling.group_size,
             step=step,
             policy_version=int(self._state.num_updates),
+            phase=phase,
         )
-        del weights
-        self._loader.record(step - 1, outcomes_of(collected.groups))
+        max_rounds = self._config.objective.max_extra_rounds if self._learner.objective.dynamic_sampling else 0
+        refilled = refill(collect(prompts), self._loader.replacements, collect, max_rounds)
+        del weights, collect
+        collected = refilled.collected
+        self._invalid.check(step, [*collected.groups, *refilled.discarded])
+        self._loader.record(step - 1, outcomes_of([*collected.groups, *refilled.discarded]))
         sampled_at = time.perf_counter()
-        self._state, learned = self._learner.learn(self._state, collected.groups, step)
+        self._state, learned = self._learner.learn(self._state, collected.groups, step, self._phases.domains)
         learned_at = time.perf_counter()
         if step % self._config.logging.completions_every_steps == 0 or step in (1, self._total_steps):
             write_completions(self._folder, step, collected.groups, learned.judged.advantages.tolist())
@@ -169,12 +189,24 @@ class _Run:
             "update": learned_at - sampled_at,
             "step": time.perf_counter() - start,
         }
-        return {
+        metrics = {
             **self._loader.metrics(),
+            **prompt_metrics(prompts, self._loader.num_dropped),
             **reward_metrics(collected.groups, self._config),
             **objective_metrics(collected.groups, learned),
+            "objective/replaced_groups": float(len(refilled.discarded)),
+            "objective/extra_rounds": float(refilled.rounds),
             **resource_metrics(seconds, collected.sampled_tokens, learned.tokens, self._pool.statistics()),
         }
+        self._phases.observe(step, metrics)
+        return metrics if phase is None else {**metrics, "curriculum/phase": float(phase)}
+
+    def _report_prompt_lengths(self) -> None:
+        """Write the table of prompt lengths to the run's folder and the log."""
+        lengths, limit = self._loader.prompt_lengths(), self._config.data.max_prompt_tokens
+        write_prompt_lengths(self._folder.prompt_lengths, lengths, limit)
+        for line in prompt_length_table(lengths, limit).splitlines():
+            logger.info("%s", line)
 
     def _start(self, resume: str) -> tuple[int, TrainState]:
         """Steps done and the state to go on with; cuts the log back to there."""
@@ -185,6 +217,8 @@ class _Run:
             done, state, host = restored
             self._loader.restore(host["loader"])
             self._learner.restore_host_state(host["learner"])
+            self._phases.restore(host["phases"])
+            self._invalid.restore(host["invalid"])
             if not self._session.lora:
                 for leaf in jax.tree.leaves(self._session.params):
                     leaf.delete()  # the starting weights, of which the reference has its own copy
@@ -204,6 +238,8 @@ class _Run:
             host = {
                 "loader": self._loader.state(),
                 "learner": self._learner.host_state(),
+                "phases": self._phases.state(),
+                "invalid": self._invalid.state(),
                 "config": config_as_dict(self._config),
             }
             self._checkpoints.save(self._done, self._state, host)

@@ -10,10 +10,12 @@ from typing import Any
 
 from grpo_jax.checkpoint.manager import CheckpointManager
 from grpo_jax.checkpoint.run_weights import find_checkpoint
-from grpo_jax.config import CheckpointConfig
+from grpo_jax.config import CheckpointConfig, RewardPhase
 from grpo_jax.records import ConfigError
+from grpo_jax.rewards_config import phase_starts
 from grpo_jax.tracking.run_folder import RunFolder
 from grpo_jax.training.state import TrainState
+from grpo_jax.typed_values import build
 
 logger = logging.getLogger(__name__)
 
@@ -29,9 +31,13 @@ FIXED = (
     "data.anneal_until",
     "curriculum.difficulty",
     "curriculum.adaptive",
+    "curriculum.phases",
     "domains",
 )
 """Fields (and all below them) that say what the data and the randomness are: they cannot change in mid-run."""
+
+LENGTH = ("training.max_steps", "training.num_train_epochs")
+"""Fields that say how long the run is: fixed too where reward phases begin by progress."""
 
 KEEP_ALL = 1_000_000_000
 """Checkpoints to keep of a run that is only read."""
@@ -94,19 +100,27 @@ def restore(
 def check_unchanged(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     """Refuse changes to what cannot change on resume; list the others in the log.
 
+    The length of the run is fixed where reward phases depend on it.
+
     Raises:
         ConfigError: A fixed field differs; names it and both values.
     """
     old, new = _flat(before), _flat(now)
+    by_progress = any(start is not None for start in phase_starts(_phases(now))[1:])
+    fixed_names = (*FIXED, *LENGTH) if by_progress else FIXED
     for name in sorted(old.keys() | new.keys()):
         if old.get(name) == new.get(name):
             continue
-        if any(name == fixed or name.startswith(fixed + ".") for fixed in FIXED):
+        if any(name == fixed or name.startswith(fixed + ".") for fixed in fixed_names):
             raise ConfigError(
                 f"{name} was {old.get(name)!r} in the checkpoint and is {new.get(name)!r} now; it cannot change on "
                 "resume. Set it back, choose another exp_name, or start again with --resume never"
             )
         logger.info("resuming with %s changed from %r to %r", name, old.get(name), new.get(name))
+
+
+def _phases(config: Mapping[str, Any]) -> tuple[RewardPhase, ...]:
+    return build(tuple[RewardPhase, ...], config.get("curriculum", {}).get("phases", ()), "curriculum.phases")
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -32,7 +32,9 @@ def reward_metrics(groups: Sequence[RolloutGroup], config: RunConfig) -> dict[st
             metrics[f"reward/{name}/mean"] = _mean(totals)
             scored = [rollout.reward for rollout in rollouts if rollout.reward.total is not None]
             for part in domain.rewards:
-                metrics[f"reward/{name}/{part}"] = _mean([reward.parts[part] for reward in scored])
+                # A part that is off in the current phase has no values.
+                if values := [reward.parts[part] for reward in scored if part in reward.parts]:
+                    metrics[f"reward/{name}/{part}"] = _mean(values)
         for status in RewardStatus:
             metrics[f"reward_status/{name}/{status}"] = _mean([r.reward.status == status for r in rollouts])
         metrics[f"length/{name}/mean"] = _mean([len(r.completion.token_ids) for r in rollouts])

@@ -75,6 +75,7 @@ def test_the_runs_folder_is_complete(result: RunResult, folder: Path) -> None:
         "completions",
         "checkpoints",
         "final_model",
+        "prompt_lengths.json",
         "report.html",
         "log.txt",
     }

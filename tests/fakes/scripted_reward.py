@@ -41,3 +41,9 @@ def length(problem: Problem, completion: str) -> float:
 def broken_checker(problem: Problem, completion: str) -> float:
     """Fail as a checker, whatever the completion."""
     raise OSError("the checker's own file is missing")
+
+
+def flat_for_odd(problem: Problem, completion: str) -> PartScore:
+    """No signal for problems with an odd number, the number of characters for the others."""
+    odd = int(problem.ground_truth) % 2
+    return PartScore(1.0 if odd else float(len(completion)) + 0.001 * sum(map(ord, completion)), RewardStatus.PASS)

@@ -5,7 +5,7 @@
 import numpy as np
 import pytest
 
-from grpo_jax.config import Domain, RewardsConfig, RunConfig, SamplingConfig
+from grpo_jax.config import Domain, RewardPhase, RewardsConfig, RunConfig, SamplingConfig
 from grpo_jax.records import RewardStatus
 from grpo_jax.rewards.pool import RewardPool
 from grpo_jax.rollout.collector import RolloutCollector
@@ -28,6 +28,7 @@ CONFIG = RunConfig(
     sampling=SamplingConfig(temperature=0.9, max_completion_tokens=9, top_p=0.8, top_k=7, min_p=0.1),
     rewards=RewardsConfig(workers=1),
 )
+PHASES = (RewardPhase(), RewardPhase(parts={reward_name("length"): 2.0}, from_progress=0.5))
 
 COMPLETIONS = {
     (0, 0): [97, 98, STOP_ID],
@@ -50,7 +51,7 @@ class PreparedEngine:
 
 @pytest.fixture(scope="module")
 def pool():
-    with RewardPool(CONFIG.domains, CONFIG.rewards) as pool:
+    with RewardPool(CONFIG.domains, CONFIG.rewards, PHASES) as pool:
         yield pool
 
 
@@ -108,3 +109,27 @@ def test_a_given_temperature_takes_the_place_of_every_domains(engine, pool):
     collector = RolloutCollector(CONFIG, engine, pool, ByteTokenizer())
     collector.collect({}, prompts, num_samples=2, step=4, policy_version=0, temperature=0.0)
     assert [request.temperature for request in engine.asked[1]] == [0.0] * 3
+
+
+def test_the_phase_decides_which_rewards_count(engine, pool):
+    prompts = [make_prompt([1], f"problem-{n}", domain) for n, domain in enumerate(CONFIG.domains)]
+    collector = RolloutCollector(CONFIG, engine, pool, ByteTokenizer())
+    strange = collector.collect({}, prompts, num_samples=2, step=4, policy_version=0, phase=1).groups[1]
+    assert [rollout.reward.parts for rollout in strange.rollouts] == [
+        {reward_name("length"): 2.0},
+        {reward_name("length"): 1.0},
+    ]
+    assert [rollout.reward.total for rollout in strange.rollouts] == [2 * 0.5 * 2, 2 * 0.5 * 1]
+
+
+def test_a_sampler_that_fails_leaves_nothing_to_score(pool):
+    class FailingEngine(PreparedEngine):
+        def sample(self, *arguments, **settings):
+            yield from [*super().sample(*arguments, **settings)][:4]
+            raise RuntimeError("the device is gone")
+
+    prompts = [make_prompt([1], f"problem-{n}", domain) for n, domain in enumerate(CONFIG.domains)]
+    collector = RolloutCollector(CONFIG, FailingEngine(), pool, ByteTokenizer())
+    with pytest.raises(RuntimeError, match="the device is gone"):
+        collector.collect({}, prompts, num_samples=2, step=4, policy_version=0)
+    assert not pool._open

@@ -100,3 +100,15 @@ def test_whitened_advantages_differ_by_token_where_penalties_do():
     assert penalised.token_advantages[0, 0, 0] == penalised.token_advantages[0, 0, 1]
     earlier = judge(groups, "whitened", penalties=np.array([[[0.4, 0.0], [0.0, 0.0]]]))
     assert earlier.token_advantages[0, 0, 0] < earlier.token_advantages[0, 0, 1]
+
+
+def test_parts_are_weighed_as_they_were_when_they_were_scored():
+    groups = groups_of([1.0, 0.0])
+    config = RunConfig(
+        domains={"plain": Domain(rewards={"judge": 1.0})}, objective=ObjectiveConfig(advantage="part_std")
+    )
+    objective = resolve(config.objective, config.domains)
+    now = {"plain": Domain(rewards={"judge": -2.0})}  # a total of standardised parts is standardised again
+    full = group_filter.judge(groups, config, objective).advantages
+    assert full[0, 0] > 0
+    np.testing.assert_allclose(group_filter.judge(groups, config, objective, domains=now).advantages, -full, rtol=1e-3)

@@ -140,3 +140,27 @@ def test_other_changes_are_allowed_and_listed(caplog):
 
 def test_a_tuple_and_the_list_that_json_made_of_it_are_the_same():
     check_unchanged(CONFIG, changed("data.train_sources", ("a",)))
+
+
+PHASES = [{"name": "first"}, {"name": "second", "from_progress": 0.5}]
+WAITING = [{"name": "first"}, {"name": "second", "metric": "reward/mean"}]
+
+
+@pytest.mark.parametrize("phases", [PHASES, [{"name": "a"}, {"name": "b"}, {"name": "c"}]])
+def test_the_length_of_a_run_is_fixed_once_phases_begin_by_progress(phases):
+    before = {"training": {"max_steps": 100}, "curriculum": {"phases": phases}}
+    now = {"training": {"max_steps": 200}, "curriculum": {"phases": phases}}
+    with pytest.raises(ConfigError, match=r"training\.max_steps was 100 in the checkpoint and is 200 now"):
+        check_unchanged(before, now)
+
+
+@pytest.mark.parametrize("phases", [[], WAITING])
+def test_the_length_of_a_run_may_change_where_no_phase_depends_on_it(phases):
+    before = {"training": {"max_steps": 100}, "curriculum": {"phases": phases}}
+    check_unchanged(before, {**before, "training": {"max_steps": 200}})
+
+
+def test_phases_cannot_change_in_mid_run():
+    before = {"training": {"max_steps": 100}, "curriculum": {"phases": PHASES}}
+    with pytest.raises(ConfigError, match=r"curriculum\.phases was"):
+        check_unchanged(before, {**before, "curriculum": {"phases": WAITING}})

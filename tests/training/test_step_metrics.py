@@ -135,3 +135,12 @@ def test_resources_by_hand():
         "throughput/update_tokens_per_second": 150.0,
         "reward_workers/timeouts": 3.0,
     }
+
+
+def test_a_part_that_is_off_has_no_metric():
+    config = RunConfig(
+        domains={"plain": Domain(rewards={"judge": 1.0, "math": 1.0}), "strange": Domain(rewards=REWARDS)}
+    )
+    metrics = reward_metrics(GROUPS, config)
+    assert metrics["reward/plain/judge"] == pytest.approx(0.5)
+    assert "reward/plain/math" not in metrics
