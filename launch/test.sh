@@ -25,6 +25,7 @@ HELP
 fi
 
 use_environment .venv
+install_system_packages bwrap:bubblewrap
 install_project test,parity
 install_quickstart_model
 

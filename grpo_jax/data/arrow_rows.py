@@ -8,7 +8,6 @@ a global shuffle touches another row group with every row; Arrow's own format ca
 """
 
 import bisect
-import mmap
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -17,13 +16,12 @@ from typing import Any
 
 import pyarrow as pa
 
-from grpo_jax.data.arrow_values import value_reader
+from grpo_jax.data.arrow_values import MappedFile, value_reader
 from grpo_jax.data.rows import Chunk, Row
 from grpo_jax.records import ConfigError
 
-_READS_BETWEEN_RELEASES = 1024
-_RESIDENT_BYTES = 640 * 2**20  # of one mapping
-_FILE_BATCH_BYTES = 2**23  # the smaller, the fewer pages hold a row's values; the larger, the fewer objects there are
+_READS_BETWEEN_RELEASES = 4096
+_FILE_BATCH_BYTES = 2**22
 _CHUNK_ROWS = 8192
 
 
@@ -32,18 +30,18 @@ class ArrowRows:
 
     Args:
         batches: The batches, in order.
-        mapped: The file mapping that holds them; of a large one the pages that were read are given back now and then.
-            None where they are in memory.
+        file: The file that holds them; pages of it that were touched are given back now and then. None where they are
+            in memory.
     """
 
-    def __init__(self, batches: Sequence[pa.RecordBatch], mapped: mmap.mmap | None = None) -> None:
+    def __init__(self, batches: Sequence[pa.RecordBatch], file: MappedFile | None = None) -> None:
         self._batches = [batch for batch in batches if len(batch)]
         self._ends = list(accumulate(len(batch) for batch in self._batches))
-        self._mapped, self._large = mapped, mapped is not None and len(mapped) > _RESIDENT_BYTES
+        self._file = file
         self._reads = 0
         self._readers: list[list[tuple[str, Callable[[int], Any]]]] = []
         for batch in self._batches:
-            self._readers.append([(name, value_reader(batch.column(name))) for name in batch.schema.names])
+            self._readers.append([(name, value_reader(batch.column(name), file)) for name in batch.schema.names])
             self._release()
 
     def __len__(self) -> int:
@@ -55,7 +53,7 @@ class ArrowRows:
         inner = index - (self._ends[number - 1] if number else 0)
         row: dict[str, Any] = {name: read(inner) for name, read in self._readers[number]}
         self._reads += 1
-        if self._large and self._reads % _READS_BETWEEN_RELEASES == 0:
+        if self._reads % _READS_BETWEEN_RELEASES == 0:
             self._release()
         return row
 
@@ -73,9 +71,8 @@ class ArrowRows:
                 self._release()
 
     def _release(self) -> None:
-        """Unmap the pages read so far; the next access maps them again. The process's memory stays bounded so."""
-        if self._mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
-            self._mapped.madvise(mmap.MADV_DONTNEED)
+        if self._file is not None:
+            self._file.release()
 
 
 class MemoryBudget:
@@ -119,8 +116,7 @@ def store_batches(batches: Iterable[pa.RecordBatch], budget: MemoryBudget, name:
                 _write(writer, kept.pop(0), step)
             for batch in rest:
                 _write(writer, batch, step)
-        with open(path, "rb") as file:
-            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        mapped = MappedFile(open(path, "rb"))  # noqa: SIM115 - it stays open as long as rows are read
     except OSError as error:
         raise ConfigError(
             f"{name}: its rows cannot be unpacked into {os.path.dirname(path)} ({error}); "
@@ -129,7 +125,7 @@ def store_batches(batches: Iterable[pa.RecordBatch], budget: MemoryBudget, name:
     finally:
         os.unlink(path)
     pa.default_memory_pool().release_unused()
-    reader = pa.ipc.open_file(pa.BufferReader(pa.py_buffer(mapped)))
+    reader = pa.ipc.open_file(pa.BufferReader(mapped.buffer))
     return ArrowRows([reader.get_batch(i) for i in range(reader.num_record_batches)], mapped)
 
 

@@ -51,7 +51,6 @@ def test_file_has_no_name_left_and_memory_is_spent_from_the_budget(tmp_path, mon
 
 
 def test_pages_given_back_are_read_again(monkeypatch):
-    monkeypatch.setattr("grpo_jax.data.arrow_rows._RESIDENT_BYTES", 0)
     monkeypatch.setattr("grpo_jax.data.arrow_rows._READS_BETWEEN_RELEASES", 3)
     stored = store_batches(batches(), MemoryBudget(0), "rows")
     assert [stored.row(i) for i in range(300)] == ROWS

@@ -5,7 +5,7 @@
 import pyarrow as pa
 import pytest
 
-from grpo_jax.data.arrow_values import value_reader
+from grpo_jax.data.arrow_values import MappedFile, value_reader
 
 COLUMNS = {
     "texts": ["a", "é", "", None, "a"],
@@ -22,6 +22,21 @@ COLUMNS = {
     "structs": [{"a": i, "b": {"c": None if i % 2 else "x"}, "d": [[i]]} for i in range(5)],
     "structs with nulls": [{"a": 1}, None, {"a": None}, {"a": 1}, {"a": 1}],
 }
+
+
+@pytest.mark.parametrize("name", COLUMNS)
+def test_values_of_a_file_are_arrows_own(tmp_path, name):
+    batch = pa.record_batch({"unaligned": ["x"] * 5, "column": COLUMNS[name]})
+    with pa.OSFile(str(tmp_path / "rows.arrow"), "wb") as sink, pa.ipc.new_file(sink, batch.schema) as writer:
+        for part in (batch, batch.slice(1, 3), batch.slice(2)):
+            writer.write_batch(part)
+    file = MappedFile(open(tmp_path / "rows.arrow", "rb"))
+    reader = pa.ipc.open_file(pa.BufferReader(file.buffer))
+    for number in range(3):
+        for values in (reader.get_batch(number).column("column"), reader.get_batch(number).column("column").slice(1, 2)):
+            read = value_reader(values, file)
+            file.release()
+            assert [read(i) for i in range(len(values))] == values.to_pylist()
 
 
 @pytest.mark.parametrize("name", COLUMNS)

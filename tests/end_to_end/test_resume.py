@@ -26,7 +26,8 @@ PATIENCE_SECONDS = 180
 CONFIG = """\
 from pathlib import Path
 
-from grpo_jax.config import EvaluationConfig, ParallelConfig, TrainingConfig
+from grpo_jax.config import CurriculumConfig, EvaluationConfig, ParallelConfig, RewardPhase, TrainingConfig
+from tests.fakes.scripted_reward import reward_name
 from tests.fakes.tiny_run import tiny_run
 
 
@@ -38,6 +39,13 @@ def config():
         ),
         parallel=ParallelConfig(data=1, fsdp=2),
         evaluation=EvaluationConfig(every_steps=2, max_problems=2, temperature=0.7),
+        curriculum=CurriculumConfig(
+            phases=(
+                RewardPhase("shape", {reward_name("share_of_plain"): 1.0, reward_name("share_of_strange"): 0.5}),
+                RewardPhase("length", metric="reward/plain/mean", above=-1.0, for_steps=3),
+                RewardPhase("end", from_progress=0.75),
+            )
+        ),
     )
 """
 
@@ -114,6 +122,7 @@ def repeatable(run: Path) -> list[dict[str, float]]:
 def assert_same_run(found: Path, unbroken: Path) -> None:
     assert repeatable(found) == repeatable(unbroken)
     assert [row["step"] for row in repeatable(found)] == [0, 1, 2, 3, 4, 5, 6]
+    assert [row.get("curriculum/phase") for row in repeatable(found)] == [None, 0, 0, 0, 1, 1, 2]
     for part in ("final_model/model.safetensors", *(f"completions/step-{step:06d}.jsonl" for step in range(1, 7))):
         assert (found / part).read_bytes() == (unbroken / part).read_bytes(), part
 
