@@ -61,13 +61,14 @@ class Block(nnx.Module):
             self.post_attention_norm = vector(("norm", d), start=norm_start)
             self.post_mlp_norm = vector(("norm", d), start=norm_start)
         self.lora = lora
-        for name in lora.targets if lora else ():
-            target: nnx.Param = getattr(self, name)
-            dims = [*zip(target.get_metadata("logical_axes"), target.shape, strict=True)][1:]
-            num_inputs = 2 if name == "output" else 1
+        if lora is not None:
             inner = ("rank", lora.rank)
-            setattr(self, name + A_SUFFIX, matrix(*dims[:num_inputs], inner))
-            setattr(self, name + B_SUFFIX, vector(inner, *dims[num_inputs:], start=0.0))
+            for name in lora.targets:
+                target: nnx.Param = getattr(self, name)
+                dims = [*zip(target.get_metadata("logical_axes"), target.shape, strict=True)][1:]
+                num_inputs = 2 if name == "output" else 1
+                setattr(self, name + A_SUFFIX, matrix(*dims[:num_inputs], inner))
+                setattr(self, name + B_SUFFIX, vector(inner, *dims[num_inputs:], start=0.0))
 
     def attention_inputs(
         self, x: Float[Array, "... T D"], rotation: Rotation
