@@ -67,9 +67,7 @@ def write_parquet(path: Path, num_rows: int, rows_a_group: int) -> None:
     for first in range(0, num_rows, _ROWS_AT_ONCE):
         rows = []
         for i in range(first, min(num_rows, first + _ROWS_AT_ONCE)):
-            parts = [
-                _SENTENCES[(i + k) % 3].format(a=(i * 7 + k) % 9973, b=i % 97 + k, c=i % 31 + 2) for k in range(5)
-            ]
+            parts = [_SENTENCES[(i + k) % 3].format(a=(i * 7 + k) % 9973, b=i % 97 + k, c=i % 31 + 2) for k in range(5)]
             rows.append(
                 {
                     "data_source": "benchmark",
@@ -101,9 +99,7 @@ def measure(path: str, batch_size: int, num_batches: int, tokenizer_name: str) -
         tokenizer = HuggingFaceTokenizer.from_folder(tokenizer_name)
     imported = _memory()
     config = RunConfig(
-        data=DataConfig(
-            train_sources=(f"math::{path}",), prompts_per_step=batch_size, max_prompt_tokens=4096
-        ),
+        data=DataConfig(train_sources=(f"math::{path}",), prompts_per_step=batch_size, max_prompt_tokens=4096),
         domains={"math": Domain()},
         training=TrainingConfig(max_steps=num_batches + 1),
     )

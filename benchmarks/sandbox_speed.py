@@ -7,7 +7,8 @@
 One completion with three asserts, scored in turn by
 
 - `pool`: the reward pool with that many workers, from `submit` to the collected verdict;
-- `python`: `python -c` on the same program and asserts, no isolation, that many at a time;
+- `python`: `python -S -c` on the same program and asserts, no isolation, that many at a time (without `-S` it also
+  reads the site packages and is slower);
 - `bubblewrap`: the same in a bubblewrap of its own each.
 
 The parent holds memory as a trainer does. The ways take turns within one process; shown is the median over repeats, and
@@ -18,7 +19,6 @@ import argparse
 import json
 import statistics
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -70,8 +70,10 @@ def measure(seconds: float, parent_gigabytes: float, workers: int, repeats: int)
     """
     held = bytearray(b"\1") * int(parent_gigabytes * 1e9)
     program = "\n".join([_SOLUTION, *_TESTS])
-    fresh = [sys.executable, "-c", program]
-    wrapped = bubblewrap.wrapped([str(find_interpreter_files().executable), "-S", "-c", program], {})
+    priority = ["nice", "-n", "5"]  # the reward workers' own, so that neighbours weigh on all ways alike
+    python = str(find_interpreter_files().executable)
+    fresh = [*priority, python, "-S", "-c", program]
+    wrapped = [*priority, *bubblewrap.wrapped([python, "-S", "-c", program], {})]
     backend = select_backend("auto", acknowledged=False)
     rates: dict[str, list[float]] = {"pool": [], "python": [], "bubblewrap": []}
     settings = RewardsConfig(workers=workers)

@@ -114,7 +114,7 @@ def _row(index: int, domain: str, reward: Reward) -> dict[str, Any]:
 def _writing(output: Path) -> Iterator[TextIO]:
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
-        file = output.open("w", encoding="utf-8")
+        file = output.open("w", encoding="utf-8", errors="backslashreplace")
     except OSError as error:
         raise ConfigError(f"--output {output}: {error.strerror}") from error
     with file:

@@ -116,7 +116,7 @@ def store_batches(batches: Iterable[pa.RecordBatch], budget: MemoryBudget, name:
                 _write(writer, kept.pop(0), step)
             for batch in rest:
                 _write(writer, batch, step)
-        mapped = MappedFile(open(path, "rb"))  # noqa: SIM115 - it stays open as long as rows are read
+        mapped = MappedFile(path)
     except OSError as error:
         raise ConfigError(
             f"{name}: its rows cannot be unpacked into {os.path.dirname(path)} ({error}); "

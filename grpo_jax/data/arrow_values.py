@@ -8,8 +8,10 @@ page fault each, and in time the whole file into the process's memory.
 
 import mmap
 import os
+import weakref
 from collections.abc import Callable
-from typing import Any, BinaryIO
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -22,12 +24,13 @@ class MappedFile:
     """A file of Arrow batches that is open for reading by place and mapped.
 
     Args:
-        file: The open file, not empty.
+        path: The file, not empty; it may lose its name afterwards.
     """
 
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self._mapping = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    def __init__(self, path: str | Path) -> None:
+        self._descriptor = os.open(path, os.O_RDONLY)
+        weakref.finalize(self, os.close, self._descriptor)
+        self._mapping = mmap.mmap(self._descriptor, 0, access=mmap.ACCESS_READ)
         self.buffer = pa.py_buffer(self._mapping)
 
     def place_of(self, part: pa.Buffer) -> int | None:
@@ -37,7 +40,7 @@ class MappedFile:
 
     def read(self, place: int, num_bytes: int) -> bytes:
         """Bytes of the file."""
-        return os.pread(self._file.fileno(), num_bytes, place)
+        return os.pread(self._descriptor, num_bytes, place)
 
     def release(self) -> None:
         """Unmap the pages touched so far; the next access maps them again."""

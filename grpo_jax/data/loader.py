@@ -163,6 +163,7 @@ class ProblemLoader:
             "seed": self._config.seed,
             "num_problems": self.num_problems,
             "max_prompt_tokens": self._config.data.max_prompt_tokens,
+            "overlong_prompts": self._config.data.overlong_prompts,
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -178,7 +179,11 @@ class ProblemLoader:
                     "restore the old sources and seed, or start afresh with --resume never"
                 )
         self._iterator.set_state(state["iterator"])
-        if state["max_prompt_tokens"] != self._config.data.max_prompt_tokens:
+        settings = self._config.data
+        if (state["max_prompt_tokens"], state["overlong_prompts"]) != (
+            settings.max_prompt_tokens,
+            settings.overlong_prompts,
+        ):
             for lengths in self._lengths.values():
                 lengths[:] = _UNKNOWN
 

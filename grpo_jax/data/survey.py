@@ -124,7 +124,7 @@ def _take_over(
     odd = np.flatnonzero(columns.odd[chosen])
     for first, last in zip([0, *(odd + 1)], [*odd, len(chosen)], strict=True):
         room = len(chosen) if max_rows is None else max_rows - len(found.numbers)
-        run = chosen[first:last][:room].tolist()
+        run: list[int] = chosen[first:last][:room].tolist()
         own = [columns.domains[i] for i in run] if domain is None else [domain] * len(run)
         found.add([start + i for i in run], [columns.texts[i] for i in run], own)
         if last < len(chosen):

@@ -52,7 +52,11 @@ class Nursery:
     def start(self, attempts: int = 1) -> WorkerProcess | None:
         """Start a worker in this thread; None when closing or where none can be started (then `failure` says why)."""
         for _ in range(attempts):
-            worker = WorkerProcess(self._setup)
+            try:
+                worker = WorkerProcess(self._setup)
+            except OSError as error:  # no process or no descriptor left
+                self.failure = f"a reward worker could not be started: {error}"
+                continue
             with self._condition:
                 self._all.add(worker)
                 closing = self._closing

@@ -21,38 +21,20 @@ import sys
 import threading
 import time
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import TracebackType
 
 from grpo_jax.config import Domain, RewardPhase, RewardsConfig
-from grpo_jax.records import Problem, Reward, RewardStatus
+from grpo_jax.records import Problem, Reward
 from grpo_jax.rewards import registry
-from grpo_jax.rewards.channel import ChannelClosedError
 from grpo_jax.rewards.nursery import Nursery
 from grpo_jax.rewards.pool_statistics import PoolStatistics
 from grpo_jax.rewards.router import Router, part_names
-from grpo_jax.rewards.worker_process import Limits, TimeUpError, WorkerProcess
+from grpo_jax.rewards.slot import Slot, Task, TaskLimits, invalid
 
 logger = logging.getLogger(__name__)
 
 _MAX_DEFAULT_SLOTS = 32
-_WALL_FACTOR = 4
-_PROBE = pickle.dumps(None)
-_PROBE_LIMITS = Limits(cpu_seconds=30.0, wall_seconds=30.0, resident_bytes=sys.maxsize)
-
-
-@dataclass(frozen=True, slots=True)
-class _Task:
-    ticket: int
-    domain: str
-    payload: bytes
-    part_names: tuple[str, ...]
-    submitted: float
-    alone: bool = False
-
-
-def _invalid(reason: str) -> Reward:
-    return Reward(RewardStatus.INVALID, None, {}, reason=reason)
 
 
 def num_slots(settings: RewardsConfig) -> int:
@@ -100,19 +82,15 @@ class RewardPool:
         self._router = Router(domains, settings, phases)  # for its checks and names; it scores in the workers
         self._domains, self._num_phases = dict(domains), len(phases)
         settings = check_rewards_ready(domains, settings)
-        wall = settings.timeout_seconds or _WALL_FACTOR * settings.cpu_seconds
-        cpu = min(settings.cpu_seconds, wall)
-        self._limits = Limits(cpu, wall, 2 * settings.max_worker_bytes)
-        # Alone, a task needs little more wall time than CPU time.
-        self._limits_alone = replace(self._limits, wall_seconds=min(wall, 2 * cpu))
+        self._patience_seconds = 2 * TaskLimits(settings).in_company.wall_seconds
         self._settings = settings
         plan = pickle.dumps((self._domains, settings, tuple(phases)))
         slots = num_slots(settings)
         self._nursery = Nursery(pickle.dumps({"path": [*sys.path], "plan": plan}), slots)
         self._condition = threading.Condition()
         self._tickets = itertools.count()
-        self._waiting: collections.deque[_Task] = collections.deque()
-        self._suspects: collections.deque[_Task] = collections.deque()  # to be checked with nothing beside them
+        self._waiting: collections.deque[Task] = collections.deque()
+        self._suspects: collections.deque[Task] = collections.deque()  # to be checked with nothing beside them
         self._open: set[int] = set()  # submitted and not yet collected
         self._rewards: dict[int, Reward] = {}
         self._closing = False
@@ -181,9 +159,9 @@ class RewardPool:
             ticket = next(self._tickets)
             self._open.add(ticket)
             if self._closing or not self._alive:
-                self._rewards[ticket] = _invalid(self._nursery.failure or "the pool is closed")
+                self._rewards[ticket] = invalid(self._nursery.failure or "the pool is closed")
             else:
-                self._waiting.append(_Task(ticket, problem.domain, payload, names, time.monotonic()))
+                self._waiting.append(Task(ticket, problem.domain, payload, names, time.monotonic()))
             self._condition.notify_all()
         return ticket
 
@@ -212,7 +190,7 @@ class RewardPool:
                 self._condition.wait_for(lambda ticket=ticket: ticket in self._rewards, timeout=left)
                 self._open.discard(ticket)
                 late = f"not scored within {deadline_seconds} s"
-                collected.append(self._rewards.pop(ticket, None) or _invalid(late))
+                collected.append(self._rewards.pop(ticket, None) or invalid(late))
             return collected
 
     def cancel(self, tickets: Collection[int]) -> None:
@@ -253,28 +231,22 @@ class RewardPool:
             while queue:
                 task = queue.popleft()
                 if task.ticket in self._open:
-                    self._rewards[task.ticket] = _invalid(reason)
+                    self._rewards[task.ticket] = invalid(reason)
         self._condition.notify_all()
 
-    def _restart(self, worker: WorkerProcess, domain: str) -> WorkerProcess | None:
-        self._nursery.discard(worker)
-        with self._condition:
-            self._statistics.count("restarts", domain)
-        return self._nursery.replacement()
-
-    def _take(self) -> _Task | None:
+    def _take(self) -> Task | None:
         """The next task that may start now; the caller holds the condition."""
         if self._busy_alone:
             return None
         # Suspects wait for a lull, but not for ever.
-        overdue = self._suspects and time.monotonic() - self._suspects[0].submitted > 2 * self._limits.wall_seconds
+        overdue = self._suspects and time.monotonic() - self._suspects[0].submitted > self._patience_seconds
         if self._waiting and not overdue:
             return self._waiting.popleft()
         if self._suspects and not self._busy:
             return self._suspects.popleft()
         return None
 
-    def _next(self) -> _Task | None:
+    def _next(self) -> Task | None:
         with self._condition:
             while not self._closing:
                 task = self._take()
@@ -289,7 +261,7 @@ class RewardPool:
                     return task
             return None
 
-    def _finish(self, task: _Task, reward: Reward | None) -> None:
+    def _finish(self, task: Task, reward: Reward | None) -> None:
         """Note the end of an attempt; None sends the task among the suspects."""
         with self._condition:
             self._busy -= 1
@@ -299,7 +271,7 @@ class RewardPool:
                 if task.ticket in self._open:
                     self._rewards[task.ticket] = reward
             elif self._closing:
-                self._rewards[task.ticket] = _invalid("the pool was closed")
+                self._rewards[task.ticket] = invalid("the pool was closed")
             else:
                 self._statistics.count("retries", task.domain)
                 self._suspects.append(replace(task, alone=True, submitted=time.monotonic()))
@@ -307,89 +279,32 @@ class RewardPool:
 
     def _serve(self) -> None:
         """The life of one slot."""
-        worker = self._nursery.start()
+        slot = Slot(self._nursery, self._settings, self._count)
+        started = slot.start()
         with self._condition:
-            self._ready += worker is not None
+            self._ready += started
             self._condition.notify_all()
-        tasks_done = 0
-        while worker is not None and (task := self._next()) is not None:
-            before = worker
-            try:
-                reward, healthy = self._attempt(worker, task)
-            except TimeUpError:
-                self._finish(task, None)
-                worker = self._restart(worker, task.domain)
-                continue
-            if reward is None:
-                worker = self._restart(worker, task.domain)
-                reward, worker = self._second_attempt(worker, task)
+        try:
+            while slot.usable and (task := self._next()) is not None:
+                try:
+                    reward = slot.check(task)
+                except Exception as error:
+                    # The fault ends this slot with its traceback; whoever waits for the reward must not wait for ever.
+                    self._finish(task, invalid(f"a fault of the pool: {registry.one_line(error)}"))
+                    raise
                 self._finish(task, reward)
-            else:
-                self._finish(task, reward)
-                if not healthy:
-                    worker = self._restart(worker, task.domain)
-            tasks_done = tasks_done + 1 if worker is before else 0
-            if worker is not None and self._worn_out(worker, tasks_done):
-                self._nursery.discard(worker)
-                worker, tasks_done = self._nursery.replacement(), 0
-        if worker is not None:
-            self._nursery.discard(worker)
-        with self._condition:
-            self._alive -= 1
-            if not self._alive:
-                self._abandon(self._nursery.failure or "the pool was closed")
-            self._condition.notify_all()
-
-    def _worn_out(self, worker: WorkerProcess, tasks_done: int) -> bool:
-        settings = self._settings
-        worn = tasks_done >= settings.recycle_tasks or worker.resident_bytes() > settings.max_worker_bytes
-        if worn:
+                slot.renew()
+        finally:
+            slot.close()
             with self._condition:
+                self._alive -= 1
+                if not self._alive:
+                    self._abandon(self._nursery.failure or "the pool was closed")
+                self._condition.notify_all()
+
+    def _count(self, what: str, domain: str | None) -> None:
+        with self._condition:
+            if domain is None:
                 self._recycled += 1
-        return worn
-
-    def _attempt(self, worker: WorkerProcess, task: _Task) -> tuple[Reward | None, bool]:
-        """The reward (None when the worker was lost) and whether the worker can go on.
-
-        Raises:
-            TimeUpError: The wall time is over, little CPU was used, and the task was not alone.
-        """
-        limits = self._limits_alone if task.alone else self._limits
-        try:
-            reply = worker.ask(task.payload, limits)
-            status = RewardStatus(reply["status"])
-            return Reward(status, reply["total"], reply["parts"], reply["seconds"], reply["reason"]), True
-        except TimeUpError as error:
-            if error.cpu_seconds < 0.5 * limits.cpu_seconds and not task.alone:
-                raise
-            zeros = dict.fromkeys(task.part_names, 0.0)
-            reason = f"checking was stopped after {error}"
-            return Reward(RewardStatus.TIMEOUT, 0.0, zeros, error.wall_seconds, reason), False
-        except ChannelClosedError:
-            with self._condition:
-                self._statistics.count("lost_workers", task.domain)
-            return None, False
-
-    def _second_attempt(self, worker: WorkerProcess | None, task: _Task) -> tuple[Reward | None, WorkerProcess | None]:
-        """Try once more in a fresh worker, and find out whose fault a second loss is."""
-        if worker is None:
-            return _invalid(self._nursery.failure or "the pool was closed"), None
-        try:
-            reward, healthy = self._attempt(worker, task)
-        except TimeUpError:
-            return None, self._restart(worker, task.domain)
-        if reward is not None:
-            return reward, worker if healthy else self._restart(worker, task.domain)
-        worker = self._restart(worker, task.domain)
-        if worker is None:
-            return _invalid(self._nursery.failure or "the pool was closed"), None
-        try:
-            honest = worker.ask(_PROBE, _PROBE_LIMITS) == {"probe": True}
-        except (ChannelClosedError, TimeUpError):
-            honest = False
-        if not honest:
-            return _invalid("the worker was lost twice, and an honest probe failed too"), self._restart(
-                worker, task.domain
-            )
-        zeros = dict.fromkeys(task.part_names, 0.0)
-        return Reward(RewardStatus.FAIL, 0.0, zeros, reason="killed_checker"), worker
+            else:
+                self._statistics.count(what, domain)

@@ -117,5 +117,8 @@ class Router:
             values[part.name] = scored.value
             total += part.weight * scored.value
             status = status or scored.status
+        total *= self._scales[problem.domain]
+        if not math.isfinite(total):
+            return invalid(f"the parts add up to {total}")
         seconds = time.perf_counter() - start
-        return Reward(status or RewardStatus.PASS, self._scales[problem.domain] * total, values, seconds)
+        return Reward(status or RewardStatus.PASS, total, values, seconds)

@@ -30,10 +30,13 @@ def test_values_of_a_file_are_arrows_own(tmp_path, name):
     with pa.OSFile(str(tmp_path / "rows.arrow"), "wb") as sink, pa.ipc.new_file(sink, batch.schema) as writer:
         for part in (batch, batch.slice(1, 3), batch.slice(2)):
             writer.write_batch(part)
-    file = MappedFile(open(tmp_path / "rows.arrow", "rb"))
+    file = MappedFile(tmp_path / "rows.arrow")
     reader = pa.ipc.open_file(pa.BufferReader(file.buffer))
     for number in range(3):
-        for values in (reader.get_batch(number).column("column"), reader.get_batch(number).column("column").slice(1, 2)):
+        for values in (
+            reader.get_batch(number).column("column"),
+            reader.get_batch(number).column("column").slice(1, 2),
+        ):
             read = value_reader(values, file)
             file.release()
             assert [read(i) for i in range(len(values))] == values.to_pylist()

@@ -1,70 +1,83 @@
 # Copyright 2026 The grpo_jax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Buckets of whole domains, by column and by row."""
-
-import json
+"""Data settings as a run's loader follows them."""
 
 import pytest
 
-from grpo_jax.config import DataConfig, Domain, RunConfig
-from grpo_jax.curriculum_config import DifficultyRule
-from grpo_jax.data.difficulty import difficulty_score, sort_into_buckets
+from grpo_jax.config import DataConfig, Domain, RunConfig, TrainingConfig
 from grpo_jax.data.files import write_rows
-from grpo_jax.data.problem_sets import buckets_by_domain, training_problems
+from grpo_jax.data.loader import ProblemLoader, evaluation_prompts
+from grpo_jax.data.prompt_encoder import GAP
 from grpo_jax.records import ConfigError
+from tests.fakes.byte_tokenizer import ByteTokenizer
 
 
-def rows(start, stop, level=True):
+def rows(texts):
     return [
         {
-            "prompt": [{"role": "user", "content": f"Question {i}?"}],
-            "data_source": "sums",
-            "reward_model": {"style": "rule", "ground_truth": str(i)},
-            "extra_info": {"index": i, "split": ("train", "test")[i % 3 == 0]}
-            | ({"level": f"Level {i * 7 % 13}"} if level else {}),
-            "difficulty": float(i * 5 % 17),
+            "prompt": [{"role": "user", "content": text}],
+            "data_source": "x",
+            "reward_model": {"ground_truth": None if text == "bad" else "1"},
         }
-        for i in range(start, stop)
+        for text in texts
     ]
 
 
-def buckets(sources, rule):
-    config = RunConfig(data=DataConfig(train_sources=sources), domains={"math": Domain(difficulty=rule)})
-    _, problems = training_problems(config)
-    return problems["math"], buckets_by_domain(config, problems)["math"]
+@pytest.fixture
+def make(tmp_path):
+    def load(files, **settings):
+        for name, texts in files.items():
+            write_rows(tmp_path / f"{name}.jsonl", rows(texts))
+        sources = tuple(f"{name}::{tmp_path}/{name}.jsonl" for name in files)
+        config = RunConfig(
+            data=DataConfig(train_sources=sources, **{"prompts_per_step": 4, **settings}),
+            domains={name: Domain() for name in files},
+            training=TrainingConfig(max_steps=10),
+        )
+        return ProblemLoader(config, ByteTokenizer())
+
+    return load
 
 
-@pytest.mark.parametrize("key", ["", "difficulty", "extra_info.level", "extra_info.index", "ground_truth"])
-@pytest.mark.parametrize("ending", ["parquet", "jsonl"])
-def test_columns_give_the_buckets_that_rows_give(key, ending, tmp_path):
-    write_rows(tmp_path / f"a.{ending}", rows(0, 40))
-    write_rows(tmp_path / f"b.{ending}", rows(40, 70))
-    rule = DifficultyRule(key=key)
-    problems, found = buckets((f"math::{tmp_path}/a.{ending}@train", f"math::{tmp_path}/b.{ending}"), rule)
-    scores = [difficulty_score(problems[index], rule) for index in range(len(problems))]
-    assert len(scores) == 26 + 30
-    assert found.tolist() == sort_into_buckets(scores, (0.4, 0.8)).tolist()
-    assert set(found.tolist()) == {0, 1, 2}
+def test_bad_rows_stop_the_start_or_leave_the_rest(make, tmp_path):
+    files = {"a": ["one", "bad", "two", "three"], "b": ["four", "five"]}
+    with pytest.raises(ConfigError, match=r"a\.jsonl:2: field reward_model\.ground_truth is missing"):
+        make(files)
+    loader = make(files, skip_bad_rows=True)
+    assert loader.num_problems == {"a": 3, "b": 2}
+    asked = {prompt.problem.messages[0]["content"] for _ in range(5) for prompt in next(loader)}
+    assert asked == {"one", "two", "three", "four", "five"}
+    settings = DataConfig(eval_sources=(f"a::{tmp_path}/a.jsonl",), skip_bad_rows=True)
+    assert len(evaluation_prompts(settings, {"a": Domain()}, ByteTokenizer(), None)["a"]) == 3
 
 
-def test_rows_without_a_score_are_named_or_medium(tmp_path):
-    write_rows(tmp_path / "a.parquet", [*rows(0, 9), {**rows(9, 10)[0], "difficulty": None}])
-    source = (f"math::{tmp_path}/a.parquet",)
-    with pytest.raises(ConfigError, match=r"problem a\.parquet#9.* has no number at difficulty"):
-        buckets(source, DifficultyRule())
-    assert buckets(source, DifficultyRule(missing="medium"))[1][9] == 1
-    write_rows(tmp_path / "b.parquet", rows(0, 5, level=False))
-    with pytest.raises(ConfigError, match=r"no number at extra_info\.level"):
-        buckets((f"math::{tmp_path}/b.parquet",), DifficultyRule(key="extra_info.level"))
+def test_rows_are_limited_by_source_and_in_total(make):
+    files = {"a": [f"a {i}" for i in range(30)], "b": [f"b {i}" for i in range(10)]}
+    assert make(files, max_train_samples=15).num_problems == {"a": 15, "b": 10}
+    assert make(files, max_total_train_samples=20).num_problems == {"a": 15, "b": 5}
+    assert make(files, max_train_samples=10, max_total_train_samples=6).num_problems == {"a": 3, "b": 3}
+    for name in ("max_train_samples", "max_total_train_samples"):
+        with pytest.raises(ConfigError, match=f"data.{name}=0 must be above 0"):
+            make(files, **{name: 0})
 
 
-def test_planning_rows_are_scored_by_their_problem_files(tmp_path):
-    (tmp_path / "domain.pddl").write_text("")
-    names = [f"ferry-l{3 + i}-c2-s{100 + i}.pddl" for i in range(5)]
-    lines = []
-    for name in names:
-        (tmp_path / name).write_text("")
-        lines.append(json.dumps({"prompt": name, "meta": {"problem_file": name, "domain_file": "domain.pddl"}}))
-    (tmp_path / "ferry.jsonl").write_text("\n".join(lines))
-    found = buckets((f"math::{tmp_path}/ferry.jsonl",), DifficultyRule(rule="file_name"))[1]
-    assert found.tolist() == [0, 0, 1, 1, 2]
+def test_overlong_prompts_are_cut_where_asked_for(make):
+    files = {"a": ["x" * 100, *(f"short {i}" for i in range(7))]}
+    loader = make(files, max_prompt_tokens=60, overlong_prompts="truncate")
+    drawn = [prompt for _ in range(2) for prompt in next(loader)]
+    assert len({prompt.problem.id for prompt in drawn}) == 8
+    (cut,) = [prompt for prompt in drawn if prompt.truncated]
+    assert GAP in cut.problem.messages[0]["content"]
+    assert len(cut.token_ids) == 60
+    assert loader.num_dropped == {"a": 0}
+    assert loader.prompt_lengths()["a"].truncated == 1
+
+
+def test_change_of_policy_is_taken_up_on_resume(make):
+    files = {"a": ["x" * 100, *(f"short {i}" for i in range(3))]}
+    dropping = make(files, max_prompt_tokens=60, prompts_per_step=3)
+    next(dropping)
+    state = dropping.state()
+    cutting = make(files, max_prompt_tokens=60, prompts_per_step=4, overlong_prompts="truncate")
+    cutting.restore(state)
+    assert cutting.num_dropped == {"a": 0}

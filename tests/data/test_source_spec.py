@@ -45,3 +45,21 @@ def test_bad_source_is_named(text, said):
     with pytest.raises(ConfigError, match=said) as caught:
         parse_source(text)
     assert repr(text) in str(caught.value)
+
+
+def test_paths_and_folders_are_no_names_of_the_hub(tmp_path, monkeypatch):
+    (tmp_path / "data" / "pddl").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    kinds = {
+        text: parse_source(f"planning::{text}").kind
+        for text in ("data/pddl", "data/gone", "./gone", "/gone", "some/deeper/folder", "openai/gsm8k?name='main'")
+    }
+    assert kinds == {
+        "data/pddl": "files",
+        "data/gone": "hub",
+        "./gone": "files",
+        "/gone": "files",
+        "some/deeper/folder": "files",
+        "openai/gsm8k?name='main'": "hub",
+    }
+    assert parse_source("data/pddl@train").split == "train"

@@ -46,6 +46,8 @@ def obedient(problem: Problem, completion: str) -> PartScore:
         if not marker.exists():
             marker.touch()
             time.sleep(1000)
+    elif word == "forge":
+        os.write(int(sys.argv[2]), b"\x00\x00\x00\x02{}")
     elif word == "raise":
         raise KeyError("no such thing\nsecond line")
     elif word == "system_exit":

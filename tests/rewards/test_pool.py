@@ -75,7 +75,7 @@ def test_a_hang_is_killed_and_its_neighbours_are_right(pool: RewardPool, command
     assert rewards[1].parts == {NAME: 0.0}
 
 
-@pytest.mark.parametrize("command", ["exit", "sigkill", "killgroup"])
+@pytest.mark.parametrize("command", ["exit", "sigkill", "killgroup", "forge"])
 def test_killing_the_checker_twice_is_a_fail_and_not_a_way_out(pool: RewardPool, command: str):
     rewards = score(pool, "right", command, "right", "wrong")
     assert [reward.status.value for reward in rewards] == ["pass", "fail", "pass", "fail"]

@@ -44,6 +44,11 @@ def test_a_part_that_raises_makes_the_reward_invalid_and_keeps_what_was_known():
     assert "\n" not in reward.reason
 
 
+def test_a_total_that_overflows_is_invalid():
+    reward = score(PROBLEM, "5", Domain(rewards={PLAIN: 1e308, OBEDIENT: 1e308}, reward_scale=10.0))
+    assert (reward.status, reward.total) == (RewardStatus.INVALID, None)
+
+
 PHASES = (
     RewardPhase("bootstrap", {"format_approximate": 1.0, "answer": 0.0}),
     RewardPhase("correctness", {"format_approximate": 0.5, "answer": 1.0}),

@@ -68,7 +68,9 @@ def find_interpreter_files() -> InterpreterFiles:
     listed = subprocess.run(command, check=True, capture_output=True, env={}, timeout=60).stdout
     library = Path(sysconfig.get_path("stdlib"))
     entries = sorted(library.iterdir())
-    contents = tuple(path for path in entries if path.name not in _LEFT_OUT)
+    # Distributions link some files (sitecustomize.py) to folders that are not mounted.
+    own = [path for path in entries if path.resolve().is_relative_to(library.resolve())]
+    contents = tuple(path for path in own if path.name not in _LEFT_OUT)
     left_out = tuple(path for path in entries if path.name in _LEFT_OUT and path.is_dir())
     shared = tuple(dict.fromkeys(Path(name) for name in json.loads(listed) if not Path(name).is_relative_to(library)))
     return InterpreterFiles(executable, library, contents, left_out, shared)

@@ -77,7 +77,7 @@ _NAMESPACES_ONLY = (
     (
         "file system",
         "see files of the host",
-        "return not any(os.path.exists(path) for path in ('/etc', '/home', '/tmp', '/usr/bin'))",
+        "return not any(os.path.exists(path) for path in ('/etc', '/home', '/tmp', '/var', '/usr/bin/env'))",
     ),
     ("file system", "see processes", "return not os.path.exists('/proc') and os.getpid() < 1000"),
 )

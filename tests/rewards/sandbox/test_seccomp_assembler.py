@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The filters, interpreted by a small BPF machine written here from linux/filter.h, for both architectures."""
 
+import platform
 import struct
 
 import pytest
 
-from grpo_jax.rewards.sandbox.inside import syscalls
+from grpo_jax.rewards.sandbox.inside import seccomp_assembler, syscalls
 from grpo_jax.rewards.sandbox.inside.seccomp_assembler import assemble
 
 ALLOW, KILL, EPERM, ENOSYS = 0x7FFF0000, 0x80000000, 0x00050001, 0x00050026
@@ -135,3 +136,12 @@ def test_jumps_stay_inside_the_program(child):
 def test_an_unknown_machine_is_named():
     with pytest.raises(ValueError, match="riscv64"):
         syscalls.numbers("riscv64")
+
+
+def test_the_filter_for_any_child_becomes_that_of_one():
+    machine = platform.machine()
+    if machine not in MACHINES:
+        pytest.skip(f"no filters for {machine}")
+    assert seccomp_assembler.for_child(seccomp_assembler.assemble_for_any_child(), OWN_PID) == assemble(
+        syscalls.rules(OWN_PID)
+    )

@@ -13,7 +13,7 @@ import signal
 import sys
 from typing import Any
 
-from grpo_jax.rewards.sandbox.inside import kernel, limits, seccomp_assembler, solution_runner, syscalls, tests_runner
+from grpo_jax.rewards.sandbox.inside import kernel, limits, seccomp_assembler, solution_runner, tests_runner
 
 STDIN, STDOUT, STDERR, RESULT, REQUESTS, REPLIES, JOB = range(7)
 """Where an execution finds its descriptors; the supervisor hands them over in this order."""
@@ -21,28 +21,27 @@ DESCRIPTORS = 7
 _HIGHEST = 1024
 
 
-def run(role: str, handed: list[int], bounds: limits.Limits, filters: bool) -> None:
+def run(role: str, handed: list[int], bounds: limits.Limits, child_filter: bytes | None) -> None:
     """Become the execution; does not return.
 
     Args:
         role: `values`, `program`, `remote` (solution_runner) or `tests` (tests_runner).
         handed: Descriptors, `DESCRIPTORS` of them.
         bounds: Kernel limits to set.
-        filters: Whether to install the child's seccomp filter.
+        child_filter: The seccomp filter for any child; None installs none.
     """
     signal.pthread_sigmask(signal.SIG_SETMASK, set())
     kernel.die_with_parent()
     _arrange(handed)
     job = _read_job()
-    sys.stdin = io.TextIOWrapper(io.BufferedReader(io.FileIO(STDIN, "r", closefd=False)), "utf-8", "replace")
-    sys.stdout = io.TextIOWrapper(io.BufferedWriter(io.FileIO(STDOUT, "w", closefd=False)), "utf-8", "backslashreplace")
-    sys.stderr = io.TextIOWrapper(io.BufferedWriter(io.FileIO(STDERR, "w", closefd=False)), "utf-8", "backslashreplace")
+    if role == "program":
+        _open_streams()
     random.seed(0)  # a resumed run repeats an unbroken one
     builtins.exit = builtins.quit = sys.exit  # pyright: ignore[reportAttributeAccessIssue]  -S leaves them out
     limits.apply(bounds)
     gc.enable()
-    if filters:
-        seccomp_assembler.install(seccomp_assembler.assemble(syscalls.rules(os.getpid())))
+    if child_filter is not None:
+        seccomp_assembler.install(seccomp_assembler.for_child(child_filter, os.getpid()))
     if role == "tests":
         tests_runner.run(job, RESULT, REQUESTS, REPLIES)
     elif role == "remote":
@@ -64,3 +63,10 @@ def _arrange(handed: list[int]) -> None:
 def _read_job() -> dict[str, Any]:
     with open(JOB, "rb") as file:
         return json.loads(file.read())
+
+
+def _open_streams() -> None:
+    """Fresh standard streams, which forgive text that is no UTF-8; only scripts are judged by theirs."""
+    sys.stdin = io.TextIOWrapper(io.BufferedReader(io.FileIO(STDIN, "r", closefd=False)), "utf-8", "replace")
+    sys.stdout = io.TextIOWrapper(io.BufferedWriter(io.FileIO(STDOUT, "w", closefd=False)), "utf-8", "backslashreplace")
+    sys.stderr = io.TextIOWrapper(io.BufferedWriter(io.FileIO(STDERR, "w", closefd=False)), "utf-8", "backslashreplace")

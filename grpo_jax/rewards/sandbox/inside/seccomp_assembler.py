@@ -12,7 +12,14 @@ import struct
 from collections.abc import Sequence
 
 from grpo_jax.rewards.sandbox.inside import kernel
-from grpo_jax.rewards.sandbox.inside.syscalls import ALL_BITS, AUDIT_ARCHITECTURES, NEWER_THAN_LISTED, Condition, Rule
+from grpo_jax.rewards.sandbox.inside.syscalls import (
+    ALL_BITS,
+    AUDIT_ARCHITECTURES,
+    NEWER_THAN_LISTED,
+    Condition,
+    Rule,
+    rules,
+)
 
 _LOAD, _AND, _RETURN = 0x20, 0x54, 0x06  # BPF_LD|W|ABS, BPF_ALU|AND|K, BPF_RET|K
 _IF_EQUAL, _IF_AT_LEAST = 0x15, 0x35  # BPF_JMP|JEQ|K, BPF_JMP|JGE|K
@@ -21,6 +28,7 @@ _NUMBER_OFFSET, _ARCHITECTURE_OFFSET, _ARGUMENTS_OFFSET = 0, 4, 16
 _EPERM, _ENOSYS = 1, 38
 _SET_MODE_FILTER, _FLAG_SPEC_ALLOW = 1, 4
 
+_SOME_PID = 0x7A69C3F5  # above every process id, and no other operand
 _Instruction = tuple[int, int, int, int]  # code, jump if true, jump if false, operand
 
 
@@ -75,6 +83,16 @@ def assemble(rules: Sequence[Rule], machine: str | None = None) -> bytes:
         (_RETURN, 0, 0, _ERROR | _EPERM),
     ]
     return b"".join(struct.pack("<HBBI", *instruction) for instruction in program)
+
+
+def assemble_for_any_child() -> bytes:
+    """The children's filter for this machine, for `for_child` to complete; assembling takes longer than forking."""
+    return assemble(rules(_SOME_PID))
+
+
+def for_child(program: bytes, pid: int) -> bytes:
+    """Put a process id into what `assemble_for_any_child` returned."""
+    return program.replace(struct.pack("<I", _SOME_PID), struct.pack("<I", pid))
 
 
 def install(program: bytes) -> None:

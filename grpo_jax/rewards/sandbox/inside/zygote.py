@@ -42,6 +42,7 @@ def main(control_descriptor: int) -> None:
     _confine(setup)
     sys.path[:] = [entry for entry in sys.path if entry not in setup["drop_paths"]]
     os.environ.clear()
+    child_filter = seccomp_assembler.assemble_for_any_child() if setup["filters"] else None
     gc.collect()
     gc.freeze()  # children share these pages until they write to them
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
@@ -50,7 +51,7 @@ def main(control_descriptor: int) -> None:
         message, descriptors, _, _ = socket.recv_fds(control, MAX_MESSAGE_BYTES, _MAX_DESCRIPTORS)
         if not message:
             return
-        control.send(json.dumps(_execute(json.loads(message), descriptors, setup["filters"])).encode())
+        control.send(json.dumps(_execute(json.loads(message), descriptors, child_filter)).encode())
 
 
 def _close_others(control_descriptor: int) -> None:
@@ -103,7 +104,7 @@ class _Running:
         return self.end is not None
 
 
-def _execute(request: dict[str, Any], descriptors: list[int], filters: bool) -> dict[str, Any]:
+def _execute(request: dict[str, Any], descriptors: list[int], child_filter: bytes | None) -> dict[str, Any]:
     start = time.monotonic()
     limits = Limits(**request["limits"])
     width = child.DESCRIPTORS
@@ -113,7 +114,7 @@ def _execute(request: dict[str, Any], descriptors: list[int], filters: bool) -> 
         if pid == 0:
             # A child ends in os._exit whatever happens: the zygote's own code must never run in it.
             try:
-                child.run(role, descriptors[index * width : (index + 1) * width], limits, filters)
+                child.run(role, descriptors[index * width : (index + 1) * width], limits, child_filter)
             finally:
                 os._exit(1)
         running.append(_Running(pid))
