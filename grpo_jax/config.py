@@ -57,7 +57,8 @@ class ModelConfig:
     lora: LoraConfig | None = None
     """Train adapters alone; None trains all weights."""
     reasoning_vocab_size: int = 0
-    """While a completion reasons, only ids below this are sampled; 0 is off."""
+    """Ids appended to the vocabulary, copies of the first ones, that are allowed only while a completion reasons; 0 is
+    off."""
 
 
 @dataclass(frozen=True)
