@@ -21,6 +21,7 @@ from grpo_jax.parallel.rules import param_shardings
 from grpo_jax.parallel.transfer import place
 from grpo_jax.records import ConfigError
 from grpo_jax.sampling.engine import SamplingEngine
+from grpo_jax.sampling.programs import Programs
 
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 
@@ -84,17 +85,19 @@ def open_session(config: RunConfig, published: Published | None = None) -> Sessi
     if lora is not None:
         params = jax.tree.map(lambda leaf: leaf.astype(dtype), params)
     engine = SamplingEngine(
-        arch,
-        shapes,
-        names,
-        mesh,
-        dtype=dtype,
-        stop_ids=(*tokenizer.stop_ids, *config.sampling.stop_token_ids),
-        pad_id=tokenizer.pad_id,
-        chunk_tokens=config.sampling.chunk_tokens,
-        max_prompt_tokens=config.data.max_prompt_tokens,
+        Programs(
+            arch,
+            shapes,
+            names,
+            mesh,
+            dtype=dtype,
+            stop_ids=(*tokenizer.stop_ids, *config.sampling.stop_token_ids),
+            pad_id=tokenizer.pad_id,
+            chunk_tokens=config.sampling.chunk_tokens,
+            max_prompt_tokens=config.data.max_prompt_tokens,
+            lora=lora,
+        ),
         slots=config.sampling.slots,
-        lora=lora,
     )
     return Session(
         arch=arch,

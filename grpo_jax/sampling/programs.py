@@ -34,6 +34,8 @@ class Programs:
         stop_ids: Ids that end a completion.
         pad_id: Fill of prompts.
         chunk_tokens: Decode steps of one device program.
+        max_prompt_tokens: Longest prompt that will come: the largest prompt bucket.
+        max_positions: The model's context, in tokens.
         prompt_buckets: Padded prompt lengths that occur.
         serve: Parameters to serving weights.
         prefill, chunk, grow, compact: The functions of `decode.py`, `chunk` taking its lanes over.
@@ -54,9 +56,24 @@ class Programs:
         max_prompt_tokens: int,
         lora: LoraSpec | None = None,
     ):
+        """Set the programs up; nothing is compiled.
+
+        Args:
+            arch: The model.
+            shapes: Shapes of its parameters, as `abstract_params` returns them.
+            names: Logical dim names of its parameters, likewise.
+            mesh: Prompts are split over its batch axes, heads over `tensor`.
+            dtype: Compute dtype of the serving view and of the cache.
+            stop_ids: Ids that end a completion.
+            pad_id: Fill of prompts.
+            chunk_tokens: Decode steps of one device program.
+            max_prompt_tokens: Longest prompt that will come.
+            lora: Adapters that come with the parameters of `serve`, to be merged into them.
+        """
         self.by_slot, self.slot_multiple = batch_sharding(mesh), batch_multiple(mesh)
         self.stop_ids = np.asarray(sorted(set(stop_ids)), np.int32)
         self.pad_id, self.chunk_tokens = pad_id, chunk_tokens
+        self.max_prompt_tokens, self.max_positions = max_prompt_tokens, arch.max_positions
         self.prompt_buckets = buckets_up_to(max_prompt_tokens)
 
         view = partial(serving_view, arch=arch, dtype=dtype)

@@ -16,6 +16,7 @@ from grpo_jax.parallel.mesh import make_mesh
 from grpo_jax.parallel.rules import param_shardings
 from grpo_jax.rollout.session import Session, placed_shapes
 from grpo_jax.sampling.engine import SamplingEngine
+from grpo_jax.sampling.programs import Programs
 from tests.fakes.byte_tokenizer import ByteTokenizer
 from tests.fakes.tiny_model import tiny_architecture, tiny_params
 
@@ -32,16 +33,18 @@ def tiny_session(
     graph, shapes, names = abstract_params(arch)
     shardings = param_shardings(mesh, shapes, names)
     engine = SamplingEngine(
-        arch,
-        shapes,
-        names,
-        mesh,
-        dtype=dtype,
-        stop_ids=tokenizer.stop_ids,
-        pad_id=tokenizer.pad_id,
-        chunk_tokens=8,
-        max_prompt_tokens=64,
-        lora=lora,
+        Programs(
+            arch,
+            shapes,
+            names,
+            mesh,
+            dtype=dtype,
+            stop_ids=tokenizer.stop_ids,
+            pad_id=tokenizer.pad_id,
+            chunk_tokens=8,
+            max_prompt_tokens=64,
+            lora=lora,
+        ),
     )
     placed = trained_shapes = placed_shapes(mesh, shapes, names)
     base_graph = graph

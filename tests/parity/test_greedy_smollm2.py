@@ -34,15 +34,17 @@ def test_greedy_completions_of_gsm8k_equal_those_of_transformers(smollm2_path: P
     prompts = [ours.tokenizer.encode_chat([{"role": "user", "content": question}]) for question in questions]
     _, shapes, names = abstract_params(ours.architecture)
     engine = SamplingEngine(
-        ours.architecture,
-        shapes,
-        names,
-        make_mesh(ParallelConfig(1, 1, 1), jax.devices()[:1]),
-        dtype=jnp.float32,
-        stop_ids=ours.tokenizer.stop_ids,
-        pad_id=ours.tokenizer.pad_id,
-        chunk_tokens=16,
-        max_prompt_tokens=max(len(ids) for ids in prompts),
+        Programs(
+            ours.architecture,
+            shapes,
+            names,
+            make_mesh(ParallelConfig(1, 1, 1), jax.devices()[:1]),
+            dtype=jnp.float32,
+            stop_ids=ours.tokenizer.stop_ids,
+            pad_id=ours.tokenizer.pad_id,
+            chunk_tokens=16,
+            max_prompt_tokens=max(len(ids) for ids in prompts),
+        ),
     )
     requests = [
         SampleRequest(np.asarray(ids, np.int32), noise_id=str(index), temperature=0.0, max_tokens=MAX_TOKENS)

@@ -18,6 +18,7 @@ from grpo_jax.parallel.mesh import make_mesh
 from grpo_jax.records import Completion, Problem, Prompt, Reward, RewardStatus, Rollout, RolloutGroup
 from grpo_jax.rollout.packing import GroupTerms, make_plan, pack
 from grpo_jax.sampling.engine import SamplingEngine
+from grpo_jax.sampling.programs import Programs
 from grpo_jax.sampling.request import SampleRequest
 from grpo_jax.training.scoring import response_logprobs
 from tests.fakes.architectures import ARCHITECTURES, lively_params
@@ -43,15 +44,17 @@ def make_engine(
     arch = ARCHITECTURES[family]
     _, shapes, names = abstract_params(arch)
     return SamplingEngine(
-        arch,
-        shapes,
-        names,
-        mesh,
-        dtype=jnp.float32,
-        stop_ids=stop_ids,
-        pad_id=PAD_ID,
-        chunk_tokens=chunk_tokens,
-        max_prompt_tokens=24,
+        Programs(
+            arch,
+            shapes,
+            names,
+            mesh,
+            dtype=jnp.float32,
+            stop_ids=stop_ids,
+            pad_id=PAD_ID,
+            chunk_tokens=chunk_tokens,
+            max_prompt_tokens=24,
+        ),
         slots=slots,
     )
 
