@@ -7,9 +7,9 @@
 One completion with three asserts, scored in turn by
 
 - `pool`: the reward pool with that many workers, from `submit` to the collected verdict;
-- `python`: `python -S -c` on the same program and asserts, no isolation, that many at a time (without `-S` it also
-  reads the site packages and is slower);
-- `bubblewrap`: the same in a bubblewrap of its own each.
+- `python`: `python -c` on the same program and asserts, no isolation, that many at a time;
+- `bubblewrap`: `python -c` in a bubblewrap of its own each;
+- `python_bare` and `bubblewrap_bare`: the same with `-S`, which spares the interpreter a look for site packages.
 
 The parent holds memory as a trainer does. The ways take turns within one process; shown is the median over repeats, and
 ratios compare the ways of the same repeat.
@@ -19,6 +19,7 @@ import argparse
 import json
 import statistics
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -72,10 +73,15 @@ def measure(seconds: float, parent_gigabytes: float, workers: int, repeats: int)
     program = "\n".join([_SOLUTION, *_TESTS])
     priority = ["nice", "-n", "5"]  # the reward workers' own, so that neighbours weigh on all ways alike
     python = str(find_interpreter_files().executable)
-    fresh = [*priority, python, "-S", "-c", program]
-    wrapped = [*priority, *bubblewrap.wrapped([python, "-S", "-c", program], {})]
+    plain, bare = [python, "-c", program], [python, "-S", "-c", program]
+    commands = {
+        "python": [*priority, sys.executable, "-c", program],
+        "bubblewrap": [*priority, *bubblewrap.wrapped(plain, {})],
+        "python_bare": [*priority, *bare],
+        "bubblewrap_bare": [*priority, *bubblewrap.wrapped(bare, {})],
+    }
     backend = select_backend("auto", acknowledged=False)
-    rates: dict[str, list[float]] = {"pool": [], "python": [], "bubblewrap": []}
+    rates: dict[str, list[float]] = {"pool": [], **{way: [] for way in commands}}
     settings = RewardsConfig(workers=workers)
     with (
         RewardPool({"code": Domain(rewards={"code": 1.0})}, settings) as pool,
@@ -83,8 +89,8 @@ def measure(seconds: float, parent_gigabytes: float, workers: int, repeats: int)
     ):
         for _ in range(repeats):
             rates["pool"].append(_rate(lambda: _through_pool(pool), seconds))
-            rates["python"].append(_rate(lambda: _through_processes(fresh, threads), seconds))
-            rates["bubblewrap"].append(_rate(lambda: _through_processes(wrapped, threads), seconds))
+            for way, command in commands.items():
+                rates[way].append(_rate(lambda command=command: _through_processes(command, threads), seconds))
     return {
         "backend": backend,
         "parent_gigabytes": round(len(held) / 1e9, 1),
