@@ -19,13 +19,13 @@ from grpo_jax.config import (
     CurriculumConfig,
     DataConfig,
     Domain,
-    LoraConfig,
     ObjectiveConfig,
     RewardsConfig,
     RunConfig,
     SamplingConfig,
     TrainingConfig,
 )
+from grpo_jax.model_config import LoraConfig
 from grpo_jax.overrides import preset
 from grpo_jax.rewards_config import RewardPhase
 

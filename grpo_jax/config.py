@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Everything a run can be told, as frozen typed sections; relations between fields are checked on construction.
 
-A field is declared once, here, with its default and meaning. `overrides.py` turns `key=value` words into these.
+A field is declared once, with its default and meaning: here, or in `model_config.py`, `objective_config.py`,
+`rewards_config.py` and `curriculum_config.py`. `overrides.py` turns `key=value` words into these.
 """
 
 from collections.abc import Mapping
@@ -18,47 +19,10 @@ from grpo_jax.curriculum_config import (
     check_rule,
     check_schedule,
 )
+from grpo_jax.model_config import ModelConfig, check_model
+from grpo_jax.objective_config import ObjectiveConfig
 from grpo_jax.records import ConfigError, Prompt
 from grpo_jax.rewards_config import RewardPhase, RewardsConfig, check_phases, check_rewards
-
-
-@dataclass(frozen=True)
-class LoraConfig:
-    """Low-rank adapters trained in place of all weights (https://arxiv.org/abs/2106.09685)."""
-
-    rank: int = 16
-    """Rows of each pair of factors."""
-    alpha: float = 32.0
-    """The product of the factors is scaled by alpha / rank."""
-    rank_stabilized: bool = False
-    """Scale by alpha / sqrt(rank) instead (https://arxiv.org/abs/2312.03732)."""
-    targets: tuple[Literal["query", "key", "value", "output", "gate", "up", "down"], ...] = (
-        "query",
-        "key",
-        "value",
-        "output",
-        "gate",
-        "up",
-        "down",
-    )
-    """Weights of every layer that get adapters."""
-
-
-@dataclass(frozen=True)
-class ModelConfig:
-    """Which weights to start from and how to compute with them."""
-
-    path: str = ""
-    """A Hugging Face folder, a hub name, a `.gguf` file, or `package:NAME`: the GGUF of an installed Python package."""
-    dtype: Literal["float32", "bfloat16"] = "bfloat16"
-    """Compute dtype of forward and backward passes; master weights, logprobs and reductions are float32 always."""
-    remat: Literal["none", "block"] = "block"
-    """`block` keeps only each layer's input for the backward pass and recomputes the rest; `none` keeps everything."""
-    lora: LoraConfig | None = None
-    """Train adapters alone; None trains all weights."""
-    reasoning_vocab_size: int = 0
-    """Ids appended to the vocabulary, copies of the first ones, that are allowed only while a completion reasons; 0 is
-    off."""
 
 
 @dataclass(frozen=True)
@@ -175,84 +139,6 @@ class SamplingConfig:
 
 
 @dataclass(frozen=True)
-class ObjectiveConfig:
-    """The loss. `name` sets the parts left at None (`objective/presets.py` lists them); each part can be set alone."""
-
-    name: Literal["grpo", "dr_grpo", "dapo", "gspo", "gspo_token", "cispo", "rloo", "reinforce_plus_plus"] = "grpo"
-    """`grpo`: group-standardised advantages, mean over rows of token means, as in TRL.
-    `dr_grpo`: mean-centred advantages, token sums over rows x the longest completion allowed
-    (https://arxiv.org/abs/2503.20783). `dapo`: https://arxiv.org/abs/2503.14476. `gspo`, `gspo_token`:
-    https://arxiv.org/abs/2507.18071. `cispo`: https://arxiv.org/abs/2506.13585. `rloo`:
-    https://arxiv.org/abs/2402.14740. `reinforce_plus_plus`: https://arxiv.org/abs/2501.03262."""
-    policy_loss: Literal["clip", "cispo"] | None = None
-    """How ratio and advantage become a token's loss; see `objective/policy_loss.py`."""
-    ratio: Literal["token", "sequence", "sequence_token"] | None = None
-    """Over what the probability ratio is taken; see `objective/policy_loss.py`."""
-    clip_low: float | None = None
-    """Probability ratios below 1 - clip_low stop pushing further down."""
-    clip_high: float | None = None
-    """Probability ratios above 1 + clip_high stop pushing further up."""
-    dual_clip: float | None = None
-    """Bound of the ratio where the advantage is negative, above 1 + clip_high; None is off."""
-    kl_coefficient: float = 0.0
-    """Weight of the KL term to the frozen starting weights; 0 runs no reference forward."""
-    kl_estimator: Literal["k1", "k2", "k3", "k3_corrected", "k3_k2"] | None = None
-    """See `objective/kl.py`; http://joschu.net/blog/kl-approx.html"""
-    kl_in: Literal["loss", "reward"] | None = None
-    """`loss` adds the KL term to the loss of every token; `reward` takes it from the rewards before advantages."""
-    kl_max_difference: float | None = None
-    """Clamp of the log-probability difference inside the KL estimate; None is off."""
-    kl_max: float | None = None
-    """Clamp of the KL estimate of a token; None is off."""
-    kl_target: float | None = None
-    """Mean KL a token that the coefficient is steered towards (https://arxiv.org/abs/1909.08593); None keeps it."""
-    kl_horizon: int = 100
-    """Steps over which a KL of twice the target or more raises the coefficient by a factor of about e^0.2."""
-    entropy_coefficient: float = 0.0
-    """Weight of the mean token entropy, which the loss rewards."""
-    aggregation: Literal["token_mean", "row_mean", "row_sum", "row_sum_constant", "row_sum_padded"] | None = None
-    """How token losses become one number; see `objective/aggregation.py`."""
-    advantage: (
-        Literal[
-            "group_std",
-            "group_mean",
-            "batch_std",
-            "leave_one_out",
-            "leave_one_out_std",
-            "part_std",
-            "whitened",
-            "reward",
-        ]
-        | None
-    ) = None
-    """How rewards become advantages; see `objective/advantages.py`."""
-    advantage_epsilon: float = 1e-4
-    """Added to the standard deviation."""
-    advantage_ddof: Literal[0, 1] = 1
-    """Standard deviations divide by n - 1 (1) or n (0)."""
-    correction: Literal["none", "truncate", "mask"] = "none"
-    """What importance weights between sampler and trainer do; see `objective/correction.py`."""
-    correction_level: Literal["token", "sequence"] = "token"
-    """Whether a completion's tokens share one importance weight."""
-    correction_min: float = 0.0
-    """Lower end of the band of importance weights."""
-    correction_max: float = 2.0
-    """Upper end of the band of importance weights."""
-    offpolicy_threshold: float | None = None
-    """Completions with negative advantage whose mean sampler - policy log-probability exceeds this are left out."""
-    mask_truncated: bool | None = None
-    """Leave completions that reached their token limit out of the loss (DAPO's overlong filtering)."""
-    overlong_buffer_tokens: int = 0
-    """Completions within this many tokens of their limit are punished the more the longer they are; 0 is off."""
-    overlong_penalty: float = 1.0
-    """Taken from the reward of a completion that reaches its limit."""
-    dynamic_sampling: bool | None = None
-    """Replace groups whose rewards are all equal by fresh prompts of the same domain (DAPO)."""
-    max_extra_rounds: int = 3
-    """Rounds of replacement before a step goes on with the groups that still have no variance."""
-
-
-@dataclass(frozen=True)
 class TrainingConfig:
     """Optimizer and length of the run."""
 
@@ -339,13 +225,13 @@ class RunConfig:
     seed: int = 0
     """All randomness is a pure function of (seed, step, problem, sample)."""
     output_dir: str = "out"
-    model: ModelConfig = ModelConfig()
+    model: ModelConfig = field(default_factory=ModelConfig)
     data: DataConfig = DataConfig()
     domains: Mapping[str, Domain] = field(default_factory=dict)
     curriculum: CurriculumConfig = CurriculumConfig()
     sampling: SamplingConfig = SamplingConfig()
     rewards: RewardsConfig = field(default_factory=RewardsConfig)
-    objective: ObjectiveConfig = ObjectiveConfig()
+    objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
     training: TrainingConfig = TrainingConfig()
     parallel: ParallelConfig = ParallelConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
@@ -414,7 +300,7 @@ def check_ranges(config: RunConfig) -> None:
     _check_mixing(config.data, config.domains, config.curriculum.adaptive.domain_weights)
     check_curriculum(config.curriculum.difficulty, config.curriculum.adaptive)
     check_rewards(config.rewards)
-    _check_model(config.model)
+    check_model(config.model)
     for name, domain in config.domains.items():
         if domain.weight < 0 or (domain.weight == 0 and config.data.mixing != "annealed"):
             raise ConfigError(f"domains.{name}.weight={domain.weight} must be above 0")
@@ -473,12 +359,3 @@ def _check_reward_names(config: RunConfig) -> None:
             if reward not in domain.rewards:
                 known = ", ".join(domain.rewards)
                 raise ConfigError(f"domains.{name}.reward_settings names {reward!r}, which its rewards lack: {known}")
-
-
-def _check_model(model: ModelConfig) -> None:
-    if model.reasoning_vocab_size < 0:
-        raise ConfigError(f"model.reasoning_vocab_size={model.reasoning_vocab_size} must be at least 0; 0 is off")
-    if model.lora is not None:
-        for name in ("rank", "alpha"):
-            if getattr(model.lora, name) <= 0:
-                raise ConfigError(f"model.lora.{name}={getattr(model.lora, name)} must be above 0")

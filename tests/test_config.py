@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from grpo_jax.config import DataConfig, Domain, LoraConfig, ModelConfig, RunConfig, SamplingConfig, TrainingConfig
+from grpo_jax.config import DataConfig, Domain, ModelConfig, RunConfig, SamplingConfig, TrainingConfig
+from grpo_jax.model_config import LoraConfig
 from grpo_jax.overrides import load_config, preset
 from grpo_jax.records import ConfigError, Problem, Prompt
 

@@ -16,6 +16,8 @@ LEVELS = {
     "records": 0,
     "config": 0,
     "curriculum_config": 0,
+    "model_config": 0,
+    "objective_config": 0,
     "rewards_config": 0,
     "typed_values": 0,
     "overrides": 0,

@@ -10,7 +10,7 @@ from grpo_jax.checkpoint.hf_export import export_hugging_face
 from grpo_jax.checkpoint.peft_export import export_peft
 from grpo_jax.checkpoint.pretrained import load_published
 from grpo_jax.checkpoint.run_weights import find_checkpoint, restore_params
-from grpo_jax.config import LoraConfig
+from grpo_jax.model_config import LoraConfig
 from grpo_jax.models.lora import adapters_of, join, lora_spec, merged
 from grpo_jax.models.transformer import abstract_params
 from grpo_jax.records import ConfigError

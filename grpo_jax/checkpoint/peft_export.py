@@ -10,7 +10,7 @@ import jax
 import numpy as np
 from safetensors.numpy import save_file
 
-from grpo_jax.config import LoraConfig
+from grpo_jax.model_config import LoraConfig
 from grpo_jax.models.architecture import Architecture
 from grpo_jax.models.families.registry import weight_names
 from grpo_jax.models.lora import A_SUFFIX, B_SUFFIX

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, PRNGKeyArray
 
-from grpo_jax.config import LoraConfig
+from grpo_jax.model_config import LoraConfig
 
 Params = dict[str, Any]
 

@@ -13,8 +13,8 @@ from flax import nnx
 
 from grpo_jax.checkpoint.export import export_run
 from grpo_jax.checkpoint.pretrained import load_pretrained
-from grpo_jax.config import LoraConfig, ModelConfig
 from grpo_jax.evaluation.evaluator import evaluate
+from grpo_jax.model_config import LoraConfig, ModelConfig
 from grpo_jax.models.transformer import abstract_params
 from grpo_jax.records import ConfigError
 from grpo_jax.tracking.metrics import read_metrics

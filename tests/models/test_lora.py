@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from grpo_jax.config import LoraConfig
+from grpo_jax.model_config import LoraConfig
 from grpo_jax.models.lora import adapters_of, fresh_adapters, join, lora_spec, merged, without_adapters
 from grpo_jax.models.transformer import abstract_params
 from tests.fakes.architectures import ARCHITECTURES, lively_params

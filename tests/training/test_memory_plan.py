@@ -14,7 +14,6 @@ from grpo_jax.checkpoint.pretrained import load_published
 from grpo_jax.config import (
     DataConfig,
     Domain,
-    LoraConfig,
     ModelConfig,
     ObjectiveConfig,
     ParallelConfig,
@@ -22,6 +21,7 @@ from grpo_jax.config import (
     SamplingConfig,
     TrainingConfig,
 )
+from grpo_jax.model_config import LoraConfig
 from grpo_jax.models.lora import adapters_of, lora_spec
 from grpo_jax.models.transformer import abstract_params
 from grpo_jax.objective.domain_terms import domain_terms

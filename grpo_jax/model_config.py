@@ -1,0 +1,61 @@
+# Copyright 2026 The grpo_jax authors
+# SPDX-License-Identifier: Apache-2.0
+"""The section of a config that says which weights are trained and how."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from grpo_jax.records import ConfigError
+
+
+@dataclass(frozen=True)
+class LoraConfig:
+    """Low-rank adapters trained in place of all weights (https://arxiv.org/abs/2106.09685)."""
+
+    rank: int = 16
+    """Rows of each pair of factors."""
+    alpha: float = 32.0
+    """The product of the factors is scaled by alpha / rank."""
+    rank_stabilized: bool = False
+    """Scale by alpha / sqrt(rank) instead (https://arxiv.org/abs/2312.03732)."""
+    targets: tuple[Literal["query", "key", "value", "output", "gate", "up", "down"], ...] = (
+        "query",
+        "key",
+        "value",
+        "output",
+        "gate",
+        "up",
+        "down",
+    )
+    """Weights of every layer that get adapters."""
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Which weights to start from and how to compute with them."""
+
+    path: str = ""
+    """A Hugging Face folder, a hub name, a `.gguf` file, or `package:NAME`: the GGUF of an installed Python package."""
+    dtype: Literal["float32", "bfloat16"] = "bfloat16"
+    """Compute dtype of forward and backward passes; master weights, logprobs and reductions are float32 always."""
+    remat: Literal["none", "block"] = "block"
+    """`block` keeps only each layer's input for the backward pass and recomputes the rest; `none` keeps everything."""
+    lora: LoraConfig | None = None
+    """Train adapters alone; None trains all weights."""
+    reasoning_vocab_size: int = 0
+    """Ids appended to the vocabulary, copies of the first ones, that are allowed only while a completion reasons; 0 is
+    off."""
+
+
+def check_model(model: ModelConfig) -> None:
+    """Check ranges.
+
+    Raises:
+        ConfigError: A value is out of range; the message names it.
+    """
+    if model.reasoning_vocab_size < 0:
+        raise ConfigError(f"model.reasoning_vocab_size={model.reasoning_vocab_size} must be at least 0; 0 is off")
+    if model.lora is not None:
+        for name in ("rank", "alpha"):
+            if getattr(model.lora, name) <= 0:
+                raise ConfigError(f"model.lora.{name}={getattr(model.lora, name)} must be above 0")
