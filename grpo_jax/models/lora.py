@@ -53,11 +53,6 @@ def adapters_of(params: Params) -> Params:
     return {"layers": {name: leaf for name, leaf in params["layers"].items() if _is_adapter(name)}}
 
 
-def without_adapters(params: Params) -> Params:
-    """All weights but the adapters."""
-    return {**params, "layers": {name: leaf for name, leaf in params["layers"].items() if not _is_adapter(name)}}
-
-
 def join(frozen: Params, trained: Params) -> Params:
     """One set of weights out of the frozen ones (none where all are trained) and the trained ones."""
     if not frozen:
