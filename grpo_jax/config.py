@@ -3,11 +3,11 @@
 """Everything a run can be told, as frozen typed sections; relations between fields are checked on construction.
 
 A field is declared once, with its default and meaning: here, or in `model_config.py`, `objective_config.py`,
-`rewards_config.py` and `curriculum_config.py`. `overrides.py` turns `key=value` words into these.
+`rewards_config.py`, `sampling_config.py` and `curriculum_config.py`. `overrides.py` turns `key=value` words into these.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 from grpo_jax.curriculum_config import (
@@ -23,6 +23,7 @@ from grpo_jax.model_config import ModelConfig, check_model
 from grpo_jax.objective_config import ObjectiveConfig
 from grpo_jax.records import ConfigError, Prompt
 from grpo_jax.rewards_config import RewardPhase, RewardsConfig, check_phases, check_rewards
+from grpo_jax.sampling_config import CompletionSettings, SamplingConfig, check_completions, check_sampling
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,16 @@ class Domain:
     """Token limit of completions; default `sampling.max_completion_tokens`."""
     temperature: float | None = None
     """Sampling temperature; default `sampling.temperature`."""
+    top_p: float | None = None
+    """Default `sampling.top_p`."""
+    top_k: int | None = None
+    """Default `sampling.top_k`."""
+    min_p: float | None = None
+    """Default `sampling.min_p`."""
+    stop: tuple[str, ...] | None = None
+    """Strings that end a completion; default `sampling.stop`, `()` has none."""
+    stop_token_ids: tuple[int, ...] | None = None
+    """Ids that end a completion beside the model's own; default `sampling.stop_token_ids`."""
     difficulty: DifficultyRule | None = None
     """How problems get the score that sorts them into buckets; None draws them without."""
     schedule: tuple[BucketSpan, ...] | None = None
@@ -112,30 +123,6 @@ class CurriculumConfig:
     """Reward phases in their order; empty leaves every reward on all the time."""
     difficulty: DifficultyConfig = field(default_factory=DifficultyConfig)
     adaptive: AdaptiveConfig = field(default_factory=AdaptiveConfig)
-
-
-@dataclass(frozen=True)
-class SamplingConfig:
-    """How completions are drawn."""
-
-    group_size: int = 8
-    """Completions of each prompt (G); the advantage compares them with each other."""
-    temperature: float = 1.0
-    """0 is greedy. The trainer's logprobs are taken at the same temperature."""
-    top_p: float = 1.0
-    """Smallest set of tokens whose probability reaches this; 1 is off."""
-    top_k: int = 0
-    """Only this many most probable tokens; 0 is off."""
-    min_p: float = 0.0
-    """Only tokens at least this fraction as probable as the most probable one; 0 is off."""
-    max_completion_tokens: int = 512
-    """Token limit of completions."""
-    stop_token_ids: tuple[int, ...] = ()
-    """Further ids that end a completion, beside the model's own."""
-    slots: int | None = None
-    """Prompts decoded at the same time on all devices; None takes a whole step at once."""
-    chunk_tokens: int = 32
-    """Decode steps of one device program; finished rows leave the batch between programs."""
 
 
 @dataclass(frozen=True)
@@ -229,7 +216,7 @@ class RunConfig:
     data: DataConfig = DataConfig()
     domains: Mapping[str, Domain] = field(default_factory=dict)
     curriculum: CurriculumConfig = CurriculumConfig()
-    sampling: SamplingConfig = SamplingConfig()
+    sampling: SamplingConfig = field(default_factory=SamplingConfig)
     rewards: RewardsConfig = field(default_factory=RewardsConfig)
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
     training: TrainingConfig = TrainingConfig()
@@ -241,10 +228,19 @@ class RunConfig:
     def __post_init__(self) -> None:
         check_ranges(self)
 
+    def sampling_of(self, domain: str) -> CompletionSettings:
+        """How completions of a domain are drawn: its own settings, and the run's where it has none."""
+        own = self.domains[domain]
+
+        def of(name: str) -> Any:
+            value = getattr(own, name)
+            return getattr(self.sampling, name) if value is None else value
+
+        return CompletionSettings(**{each.name: of(each.name) for each in fields(CompletionSettings)})
+
     def temperature_of(self, domain: str) -> float:
         """Sampling temperature of a domain."""
-        own = self.domains[domain].temperature
-        return self.sampling.temperature if own is None else own
+        return self.sampling_of(domain).temperature
 
     def temperature_of_prompt(self, prompt: Prompt) -> float:
         """Temperature that a prompt is sampled and trained at: its own where the draw gave one, else its domain's."""
@@ -252,7 +248,7 @@ class RunConfig:
 
     def max_completion_tokens_of(self, domain: str) -> int:
         """Token limit of a domain's completions."""
-        return self.domains[domain].max_completion_tokens or self.sampling.max_completion_tokens
+        return self.sampling_of(domain).max_completion_tokens
 
 
 def check_ranges(config: RunConfig) -> None:
@@ -264,8 +260,6 @@ def check_ranges(config: RunConfig) -> None:
     positive = {
         "data.prompts_per_step": config.data.prompts_per_step,
         "data.max_prompt_tokens": config.data.max_prompt_tokens,
-        "sampling.max_completion_tokens": config.sampling.max_completion_tokens,
-        "sampling.chunk_tokens": config.sampling.chunk_tokens,
         "training.minibatches": config.training.minibatches,
         "training.epochs": config.training.epochs,
         "training.microbatch_tokens": config.training.microbatch_tokens,
@@ -281,22 +275,12 @@ def check_ranges(config: RunConfig) -> None:
     for name, value in positive.items():
         if value <= 0:
             raise ConfigError(f"{name}={value} must be above 0")
-    if config.sampling.group_size < 2:
-        raise ConfigError(f"sampling.group_size={config.sampling.group_size} leaves nothing to compare; use at least 2")
     if config.training.minibatches > config.data.prompts_per_step:
         raise ConfigError(
             f"training.minibatches={config.training.minibatches} exceeds "
             f"data.prompts_per_step={config.data.prompts_per_step}; a minibatch needs at least one prompt"
         )
-    if not 0 < config.sampling.top_p <= 1:
-        raise ConfigError(f"sampling.top_p={config.sampling.top_p} must be in (0, 1]; 1 is off")
-    if not 0 <= config.sampling.min_p < 1:
-        raise ConfigError(f"sampling.min_p={config.sampling.min_p} must be in [0, 1); 0 is off")
-    if config.sampling.temperature <= 0:
-        raise ConfigError(
-            f"sampling.temperature={config.sampling.temperature} must be above 0 for training; "
-            "greedy groups have no variance"
-        )
+    check_sampling(config.sampling)
     _check_mixing(config.data, config.domains, config.curriculum.adaptive.domain_weights)
     check_curriculum(config.curriculum.difficulty, config.curriculum.adaptive)
     check_rewards(config.rewards)
@@ -310,8 +294,7 @@ def check_ranges(config: RunConfig) -> None:
             check_schedule(domain.schedule, f"domains.{name}.schedule")
             if domain.difficulty is None:
                 raise ConfigError(f"domains.{name}.schedule needs domains.{name}.difficulty, the rule of its buckets")
-        if domain.temperature is not None and domain.temperature <= 0:
-            raise ConfigError(f"domains.{name}.temperature={domain.temperature} must be above 0")
+        check_completions(config.sampling_of(name), f"domains.{name}")
         if not domain.rewards:
             raise ConfigError(f"domains.{name}.rewards is empty; name at least one reward function")
         if "{prompt}" not in domain.prompt_template:

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The sections' own checks, and the configs of the repository."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ from grpo_jax.config import DataConfig, Domain, ModelConfig, RunConfig, Sampling
 from grpo_jax.model_config import LoraConfig
 from grpo_jax.overrides import load_config, preset
 from grpo_jax.records import ConfigError, Problem, Prompt
+from grpo_jax.sampling_config import CompletionSettings
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 EXPERIMENTS = sorted(CONFIGS.glob("*.py"))
@@ -65,6 +66,14 @@ def test_preset_replaces_the_model_of_an_experiment():
         (lambda: RunConfig(sampling=SamplingConfig(top_p=0.0)), "sampling.top_p=0.0"),
         (lambda: RunConfig(sampling=SamplingConfig(min_p=1.0)), "sampling.min_p=1.0"),
         (lambda: RunConfig(sampling=SamplingConfig(temperature=0.0)), "sampling.temperature=0.0"),
+        (lambda: RunConfig(sampling=SamplingConfig(top_k=-1)), "sampling.top_k=-1"),
+        (lambda: RunConfig(sampling=SamplingConfig(max_completion_tokens=0)), "sampling.max_completion_tokens=0"),
+        (lambda: RunConfig(sampling=SamplingConfig(stop=("END", ""))), "sampling.stop holds an empty string"),
+        (lambda: RunConfig(sampling=SamplingConfig(stop_token_ids=(-1,))), "sampling.stop_token_ids holds -1"),
+        (lambda: RunConfig(sampling=SamplingConfig(lanes=0)), "sampling.lanes=0"),
+        (lambda: RunConfig(domains={"math": Domain(top_p=1.5)}), "domains.math.top_p=1.5"),
+        (lambda: RunConfig(domains={"math": Domain(max_completion_tokens=0)}), "domains.math.max_completion_tokens=0"),
+        (lambda: RunConfig(domains={"math": Domain(stop=("",))}), "domains.math.stop holds an empty string"),
         (lambda: RunConfig(training=TrainingConfig(minibatches=9)), "data.prompts_per_step=8"),
         (lambda: RunConfig(domains={"math": Domain(weight=0.0)}), "domains.math.weight=0.0"),
         (lambda: RunConfig(domains={"math": Domain(temperature=0.0)}), "domains.math.temperature"),
@@ -79,9 +88,13 @@ def test_value_out_of_range_is_named(build, mentioned):
 
 
 def test_domain_falls_back_to_the_sampling_section():
-    sampling = SamplingConfig(temperature=0.9, max_completion_tokens=64)
-    domains = {"math": Domain(), "logic": Domain(temperature=0.5, max_completion_tokens=16)}
-    config = RunConfig(sampling=sampling, domains=domains)
+    run_wide = CompletionSettings(0.9, 0.8, 7, 0.1, 64, ("END",), (3,))
+    own = CompletionSettings(0.5, 1.0, 0, 0.0, 16, (), (4, 5))
+    config = RunConfig(
+        sampling=SamplingConfig(**asdict(run_wide)), domains={"math": Domain(), "logic": Domain(**asdict(own))}
+    )
+    assert config.sampling_of("math") == run_wide
+    assert config.sampling_of("logic") == own
     assert (config.temperature_of("math"), config.max_completion_tokens_of("math")) == (0.9, 64)
     assert (config.temperature_of("logic"), config.max_completion_tokens_of("logic")) == (0.5, 16)
 

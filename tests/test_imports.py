@@ -19,6 +19,7 @@ LEVELS = {
     "model_config": 0,
     "objective_config": 0,
     "rewards_config": 0,
+    "sampling_config": 0,
     "typed_values": 0,
     "overrides": 0,
     "pddl": 0,  # the planning language, which data generates and rewards judge
