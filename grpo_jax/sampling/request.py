@@ -23,6 +23,9 @@ class SampleRequest:
         top_p: As in `SamplingConfig`, like `top_k` and `min_p`.
         top_k: Tokens; 0 is off.
         min_p: Fraction of the largest probability; 0 is off.
+        stop_ids: Ids that end the completion beside the model's own, kept as its last token.
+        stop_strings: Texts that end the completion; its tokens are cut where the first of them is complete.
+        seed: Takes the place of the run's seed.
     """
 
     token_ids: Int32[np.ndarray, " T"]
@@ -32,6 +35,9 @@ class SampleRequest:
     top_p: float = 1.0
     top_k: int = 0
     min_p: float = 0.0
+    stop_ids: tuple[int, ...] = ()
+    stop_strings: tuple[str, ...] = ()
+    seed: int | None = None
 
     @property
     def has_cuts(self) -> bool:
