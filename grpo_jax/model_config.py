@@ -40,6 +40,9 @@ class ModelConfig:
     """Compute dtype of forward and backward passes; master weights, logprobs and reductions are float32 always."""
     remat: Literal["none", "block"] = "block"
     """`block` keeps only each layer's input for the backward pass and recomputes the rest; `none` keeps everything."""
+    attention: Literal["auto", "xla", "pallas"] = "auto"
+    """`xla` is plain XLA on any device; `pallas` are the kernels for NVIDIA GPUs and TPUs, an error where one cannot be
+    had; `auto` takes a kernel where the device has one that works and else XLA. The log says which path is taken."""
     lora: LoraConfig | None = None
     """Train adapters alone; None trains all weights."""
     reasoning_vocab_size: int = 0
