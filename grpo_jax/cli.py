@@ -97,8 +97,13 @@ def build_parser() -> argparse.ArgumentParser:
     sample.add_argument("--temperature", type=float, metavar="T", help="0 is greedy (default: the config's)")
     sample.add_argument("--output", metavar="F.jsonl", help="write text, ids and logprobs here instead of printing")
     evaluate = add("evaluate", run_evaluate, "measure accuracy on the held-out problems", config=True)
-    evaluate.add_argument("--checkpoint", metavar="DIR", help="a checkpoint or run (default: the config's model)")
+    evaluate.add_argument(
+        "--checkpoint",
+        metavar="PATH",
+        help="a checkpoint, a run, a Hugging Face folder or a .gguf file (default: the config's model)",
+    )
     evaluate.add_argument("--output", metavar="F.json", help="write the figures here too")
+    evaluate.add_argument("--examples", metavar="F.parquet", help="write every completion with its scores")
     export = add("export", run_export, "write weights as a Hugging Face folder", config=False)
     export.add_argument("run", metavar="RUN_OR_CHECKPOINT", help="a run's folder or one checkpoint in it")
     export.add_argument("--output", required=True, metavar="DIR", help="folder to write")
@@ -119,6 +124,13 @@ def build_parser() -> argparse.ArgumentParser:
     score.add_argument("--workers", type=_positive, metavar="N", help="worker processes (default: the config's)")
     report = add("report", run_report, "write a self-contained HTML page about runs", config=False)
     report.add_argument("runs", nargs="+", metavar="RUN", help="a run's folder; several are compared")
+    study = add("study", run_study_command, "train domains one by one and together, and compare", config=True)
+    study.add_argument(
+        "--mode",
+        default="all",
+        metavar="sequential|mixed|mixed_without_kl|all",
+        help="which runs to train; what earlier starts finished is compared too (default: all)",
+    )
     add("doctor", run_doctor, "say what this host offers", config=False)
     return parser
 
@@ -165,11 +177,15 @@ def run_evaluate(arguments: argparse.Namespace) -> None:
     config = load_config(arguments.config, arguments.overrides)
     from grpo_jax.evaluation.evaluator import evaluate
 
-    figures = evaluate(config, arguments.checkpoint)
+    figures, groups = evaluate(config, arguments.checkpoint)
     for name, value in figures.items():
         print(f"{name}  {value:.4f}" if isinstance(value, float) else f"{name}  {value}")
     if arguments.output:
         print(_write(arguments.output, json.dumps(figures, indent=2) + "\n"))
+    if arguments.examples:
+        from grpo_jax.evaluation.examples import write_examples
+
+        print(write_examples(arguments.examples, groups))
 
 
 def run_plan(arguments: argparse.Namespace) -> None:
@@ -210,6 +226,14 @@ def run_report(arguments: argparse.Namespace) -> None:
     from grpo_jax.tracking.report import write_report
 
     print(write_report([Path(run) for run in arguments.runs]))
+
+
+def run_study_command(arguments: argparse.Namespace) -> None:
+    """`grpo-jax study`: train the runs of the forgetting study, print their comparison and its folder."""
+    config = load_config(arguments.config, arguments.overrides)
+    from grpo_jax.cli_study import run_study
+
+    print(run_study(config, arguments.mode))
 
 
 def run_doctor(arguments: argparse.Namespace) -> None:

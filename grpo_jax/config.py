@@ -3,7 +3,8 @@
 """Everything a run can be told, as frozen typed sections; relations between fields are checked on construction.
 
 A field is declared once, with its default and meaning: here, or in `model_config.py`, `objective_config.py`,
-`rewards_config.py`, `sampling_config.py` and `curriculum_config.py`. `overrides.py` turns `key=value` words into these.
+`rewards_config.py`, `sampling_config.py`, `curriculum_config.py` and `evaluation_config.py`. `overrides.py` turns
+`key=value` words into these.
 """
 
 from collections.abc import Mapping
@@ -19,6 +20,7 @@ from grpo_jax.curriculum_config import (
     check_rule,
     check_schedule,
 )
+from grpo_jax.evaluation_config import EvaluationConfig, check_evaluation
 from grpo_jax.model_config import ModelConfig, check_model
 from grpo_jax.objective_config import ObjectiveConfig
 from grpo_jax.records import ConfigError, Prompt
@@ -34,6 +36,8 @@ class DataConfig:
     """`domain::dataset@split`; the dataset is a .parquet or .jsonl file or glob, a folder of such files (the planning
     layout too), a Hugging Face dataset name, or `reasoning_gym/TASK?parameter=value&...`. Of
     `NAME?streaming=True&rows=N` only the first N rows are fetched. A domain left out is taken from each row."""
+    train_domains: tuple[str, ...] = ()
+    """Domains to train on; the others are only evaluated. Empty is all of them."""
     eval_sources: tuple[str, ...] = ()
     """Like `train_sources`; never trained on."""
     max_train_samples: int | None = None
@@ -171,18 +175,6 @@ class ParallelConfig:
 
 
 @dataclass(frozen=True)
-class EvaluationConfig:
-    """Held-out accuracy during training, from `data.eval_sources`."""
-
-    every_steps: int = 0
-    """Also before the first step and after the last; 0 is never."""
-    samples_per_problem: int = 1
-    temperature: float = 0.0
-    max_problems: int | None = None
-    """At most this many problems of each domain."""
-
-
-@dataclass(frozen=True)
 class CheckpointConfig:
     """What survives a stop."""
 
@@ -221,7 +213,7 @@ class RunConfig:
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
     training: TrainingConfig = TrainingConfig()
     parallel: ParallelConfig = ParallelConfig()
-    evaluation: EvaluationConfig = EvaluationConfig()
+    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     checkpoint: CheckpointConfig = CheckpointConfig()
     logging: LoggingConfig = LoggingConfig()
 
@@ -265,7 +257,6 @@ def check_ranges(config: RunConfig) -> None:
         "training.microbatch_tokens": config.training.microbatch_tokens,
         "training.num_train_epochs": config.training.num_train_epochs,
         "checkpoint.keep": config.checkpoint.keep,
-        "evaluation.samples_per_problem": config.evaluation.samples_per_problem,
         "logging.every_steps": config.logging.every_steps,
         "logging.completions_every_steps": config.logging.completions_every_steps,
     }
@@ -285,6 +276,11 @@ def check_ranges(config: RunConfig) -> None:
     check_curriculum(config.curriculum.difficulty, config.curriculum.adaptive)
     check_rewards(config.rewards)
     check_model(config.model)
+    check_evaluation(config.evaluation)
+    for name in config.data.train_domains:
+        if name not in config.domains:
+            known = ", ".join(config.domains)
+            raise ConfigError(f"data.train_domains names {name!r}, which domains lacks (it has {known})")
     for name, domain in config.domains.items():
         if domain.weight < 0 or (domain.weight == 0 and config.data.mixing != "annealed"):
             raise ConfigError(f"domains.{name}.weight={domain.weight} must be above 0")

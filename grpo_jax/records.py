@@ -116,10 +116,13 @@ class PartScore:
     Attributes:
         value: The unweighted score of this part.
         status: The verdict, for parts that judge the answer; None for behavioural parts such as format.
+        answer: What the part read as the completion's answer, in a form that is equal for equal answers (majority votes
+            count it); None where nothing was read, or the answer has no short form, as code has none.
     """
 
     value: float
     status: RewardStatus | None = None
+    answer: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +135,7 @@ class Reward:
         parts: Unweighted value of every part, by name.
         seconds: Wall time spent in the checker.
         reason: A short explanation for statuses other than pass and fail; may be empty.
+        answer: What the first part that read an answer took for it, as in `PartScore`.
     """
 
     status: RewardStatus
@@ -139,6 +143,7 @@ class Reward:
     parts: Mapping[str, float]
     seconds: float = 0.0
     reason: str = ""
+    answer: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ LEVELS = {
     "records": 0,
     "config": 0,
     "curriculum_config": 0,
+    "evaluation_config": 0,
     "model_config": 0,
     "objective_config": 0,
     "rewards_config": 0,
@@ -40,6 +41,7 @@ LEVELS = {
     "cli_plan": 7,
     "cli_prepare": 7,
     "cli_preview": 7,
+    "cli_study": 7,
     "__main__": 7,
     "__init__": 7,  # the notebook's entry points, resolved on first use
 }

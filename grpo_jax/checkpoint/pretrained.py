@@ -86,6 +86,12 @@ def load_published(path: str) -> Published:
     return Published(arch, HuggingFaceTokenizer.from_folder(folder), text_config(config), read_weights)
 
 
+def is_published(path: str) -> bool:
+    """Whether a path means a model as it was published, as against a run or a checkpoint of this package."""
+    folder = Path(path).expanduser()
+    return path.startswith(_PACKAGE) or path.endswith(".gguf") or any(folder.glob("*.safetensors"))
+
+
 def _gguf_file(path: str) -> Path | None:
     """The GGUF file that a path means; None where it means a Hugging Face folder."""
     if not path:

@@ -17,7 +17,7 @@ from grpo_jax.records import ConfigError
 
 
 def training_problems(config: RunConfig) -> tuple[list[ProblemSource], dict[str, DomainProblems]]:
-    """Open `data.train_sources`; the problems are in the order of `domains`.
+    """Open `data.train_sources`; the problems of the domains to train on, in the order of `domains`.
 
     Raises:
         ConfigError: A source cannot be used, names a domain that `domains` lacks, or a domain has no source.
@@ -35,12 +35,13 @@ def training_problems(config: RunConfig) -> tuple[list[ProblemSource], dict[str,
     )
     count_duplicates(sources)
     problems = problems_by_domain(sources, config.domains)
-    for name in config.domains:
+    wanted = settings.train_domains or tuple(config.domains)
+    for name in wanted:
         if name not in problems:
             raise ConfigError(
                 f"domain {name} has no rows in data.train_sources; add a source {name}::... or remove the domain"
             )
-    return sources, problems
+    return sources, {name: own for name, own in problems.items() if name in wanted}
 
 
 def evaluation_sources(settings: DataConfig) -> list[ProblemSource]:

@@ -4,14 +4,15 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
-import numpy as np
-
+from grpo_jax.checkpoint.pretrained import is_published
 from grpo_jax.checkpoint.run_weights import restore_params
 from grpo_jax.config import RunConfig
 from grpo_jax.data.loader import evaluation_prompts
+from grpo_jax.evaluation.figures import domain_figures
 from grpo_jax.models.lora import join
-from grpo_jax.records import ConfigError, Prompt, RewardStatus, RolloutGroup
+from grpo_jax.records import ConfigError, Prompt, RolloutGroup
 from grpo_jax.rewards.pool import RewardPool
 from grpo_jax.rollout.collector import RolloutCollector
 from grpo_jax.rollout.session import open_session
@@ -19,6 +20,18 @@ from grpo_jax.sampling.serving import ServingWeights
 
 NOISE_STEP = 2**31 - 1
 """Names the noise of sampled evaluation: the same at every evaluation of a run, and no training step's."""
+
+
+class Evaluation(NamedTuple):
+    """One evaluation of one policy.
+
+    Attributes:
+        figures: Metrics by name, all under `eval/`.
+        groups: One a problem, with all completions.
+    """
+
+    figures: dict[str, float]
+    groups: tuple[RolloutGroup, ...]
 
 
 class Evaluator:
@@ -34,12 +47,11 @@ class Evaluator:
         """
         self._config, self._collector, self._prompts = config, collector, prompts
 
-    def run(self, weights: ServingWeights, policy_version: int) -> dict[str, float]:
+    def run(self, weights: ServingWeights, policy_version: int) -> Evaluation:
         """Evaluate one policy, at `evaluation.temperature` and with every reward on, whatever phase the run is in.
 
         Returns:
-            For each domain `eval/{domain}/pass@1` and `/reward`, over the completions whose checker did not fail, and
-            `/invalid`, `/length` and `/truncated` over all.
+            The figures of every domain, as `figures.domain_figures` defines them, and what they were taken from.
 
         Raises:
             RuntimeError: Every check of a domain failed.
@@ -59,36 +71,34 @@ class Evaluator:
                 temperature=settings.temperature,
             )
             groups.extend(collected.groups)
-        metrics: dict[str, float] = {}
+        figures: dict[str, float] = {}
         for domain in self._prompts:
-            own = [r for group in groups if group.prompt.problem.domain == domain for r in group.rollouts]
-            totals = [rollout.reward.total for rollout in own if rollout.reward.total is not None]
-            if not totals:
-                reason = own[0].reward.reason
-                raise RuntimeError(f"every evaluated completion of {domain} was invalid, the first with {reason!r}")
-            passed = sum(rollout.reward.status == RewardStatus.PASS for rollout in own)
-            metrics[f"eval/{domain}/pass@1"] = passed / len(totals)
-            metrics[f"eval/{domain}/reward"] = float(np.mean(totals))
-            metrics[f"eval/{domain}/invalid"] = 1 - len(totals) / len(own)
-            metrics[f"eval/{domain}/length"] = float(np.mean([len(r.completion.token_ids) for r in own]))
-            metrics[f"eval/{domain}/truncated"] = float(np.mean([r.completion.finish_reason == "length" for r in own]))
-        return metrics
+            own = [group for group in groups if group.prompt.problem.domain == domain]
+            figures |= domain_figures(domain, own, settings)
+        return Evaluation(figures, tuple(groups))
 
 
-def evaluate(config: RunConfig, checkpoint: str | None) -> dict[str, float]:
-    """Evaluate the config's model, or the weights of a run or checkpoint of it, on `data.eval_sources`.
+def evaluate(config: RunConfig, checkpoint: str | None) -> Evaluation:
+    """Evaluate the config's model, or other weights in its place, on `data.eval_sources`.
+
+    Args:
+        config: The run.
+        checkpoint: A run or a checkpoint of it; or weights as published: a Hugging Face folder or a `.gguf` file, whose
+            own tokenizer is used then. None is the config's model before training.
 
     Raises:
         ConfigError: There is nothing to evaluate on, or the checkpoint does not fit the model.
     """
     if not config.data.eval_sources:
         raise ConfigError("data.eval_sources is empty; name at least one source to evaluate on")
-    if checkpoint is None:
-        config = dataclasses.replace(config, model=dataclasses.replace(config.model, lora=None))
+    published = checkpoint if checkpoint is not None and is_published(checkpoint) else None
+    if checkpoint is None or published:
+        model = dataclasses.replace(config.model, lora=None, path=published or config.model.path)
+        config = dataclasses.replace(config, model=model)
     session = open_session(config)
     prompts = evaluation_prompts(config.data, config.domains, session.tokenizer, config.evaluation.max_problems)
     params = session.params
-    if checkpoint is not None:
+    if checkpoint is not None and not published:
         trained = restore_params(checkpoint, session.trained_shapes)
         params = join(session.params, trained) if session.lora else trained
     with RewardPool(config.domains, config.rewards) as pool:

@@ -32,7 +32,7 @@ def accuracy(problem: Problem, completion: str) -> PartScore:
     """
     part = _CHECKS[kind_of(problem)](problem, completion)
     assert isinstance(part, PartScore)
-    return PartScore(float(part.value == 1.0), part.status)
+    return PartScore(float(part.value == 1.0), part.status, part.answer)
 
 
 def warm_up(settings: RewardsConfig) -> None:

@@ -179,4 +179,5 @@ def choice(problem: Problem, completion: str, *, value: float = 1.0, wrong: floa
     chosen = _chosen(answer, options) if len(answer) <= _MAX_LENGTH else set()
     if not chosen:
         return PartScore(wrong, RewardStatus.UNPARSABLE)
-    return PartScore(value, RewardStatus.PASS) if chosen == {label} else PartScore(wrong, RewardStatus.FAIL)
+    given = ",".join(sorted(chosen))
+    return PartScore(value, RewardStatus.PASS, given) if given == label else PartScore(wrong, RewardStatus.FAIL, given)

@@ -135,8 +135,12 @@ def compare_answers(gold: str, candidate: str) -> RewardStatus:
     return _compare_normal(normalise(gold), normalise(candidate))
 
 
-def _golds(ground_truth: Any) -> list[str]:
-    """The accepted answers of a problem; each may still stand in a box or behind `####`."""
+def accepted_answers(ground_truth: Any) -> list[str]:
+    """The accepted answers of a problem, taken out of the box or from behind the `####` that some datasets keep.
+
+    Raises:
+        ValueError: The ground truth is not text, a number or a list of them.
+    """
     golds = []
     for text in gold_texts(ground_truth):
         marked = extract_answer(text) if "\\boxed" in text or "####" in text else None
@@ -145,14 +149,24 @@ def _golds(ground_truth: Any) -> list[str]:
 
 
 def _score(problem: Problem, completion: str, *, last_number: bool) -> PartScore:
-    golds = _golds(problem.ground_truth)
+    golds = accepted_answers(problem.ground_truth)
     answer = extract_answer(completion, last_number=last_number)
     if answer is None:
         return PartScore(0.0, RewardStatus.NO_ANSWER)
     statuses = [compare_answers(gold, answer.text) for gold in golds]
+    short = _short_form(answer.text)
     if RewardStatus.PASS in statuses:
-        return PartScore(1.0, RewardStatus.PASS)
-    return PartScore(0.0, statuses[0])
+        return PartScore(1.0, RewardStatus.PASS, short)
+    return PartScore(0.0, statuses[0], short)
+
+
+def _short_form(answer: str) -> str:
+    """The answer as votes count it: a number by its exact value, anything else by its normal notation."""
+    if len(answer) > MAX_LENGTH:
+        return answer
+    normal = normalise(answer)
+    number = read_number(normal)
+    return comparison_key(normal) if number is None or number.percent else str(number.value)
 
 
 def math_reward(problem: Problem, completion: str) -> PartScore:

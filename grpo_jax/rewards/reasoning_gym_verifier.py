@@ -81,4 +81,5 @@ def reasoning_gym_reward(problem: Problem, completion: str) -> PartScore:
         # (`invalid`): where the same verifier handles the right answer, the given one is at fault.
         dataset.score_answer(entry["answer"], entry)
         return PartScore(0.0, RewardStatus.UNPARSABLE)
-    return PartScore(value, RewardStatus.PASS if value == 1.0 else RewardStatus.FAIL)
+    short = " ".join(answer.text.split())
+    return PartScore(value, RewardStatus.PASS if value == 1.0 else RewardStatus.FAIL, short)

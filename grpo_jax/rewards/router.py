@@ -15,6 +15,9 @@ from grpo_jax.config import Domain, RewardPhase, RewardsConfig
 from grpo_jax.records import PartScore, Problem, Reward, RewardFunction, RewardStatus
 from grpo_jax.rewards.registry import bind, one_line
 
+MAX_ANSWER_LENGTH = 200
+"""Characters of an answer that are kept with its reward; a vote needs no more."""
+
 
 def domain_in_phase(domain: Domain, phase: RewardPhase | None) -> Domain:
     """The domain with the rewards that are on in a phase, their weights x the phase's factors; None changes nothing."""
@@ -38,13 +41,14 @@ class _Part:
     def score(self, problem: Problem, completion: str) -> PartScore:
         result = self.function(problem, completion)
         if isinstance(result, PartScore):
-            value, status = result.value, result.status
+            value, status, answer = result.value, result.status, result.answer
         else:
-            value, status = result, None
+            value, status, answer = result, None, None
         number = float(value)  # accepts numpy scalars and bools; raises on what is no number
         if not math.isfinite(number):
             raise ValueError(f"returned {number}, which is not finite")
-        return PartScore(number, None if status is None else RewardStatus(status))
+        short = None if answer is None else str(answer)[:MAX_ANSWER_LENGTH]
+        return PartScore(number, None if status is None else RewardStatus(status), short)
 
 
 class Router:
@@ -102,6 +106,7 @@ class Router:
         start = time.perf_counter()
         values: dict[str, float] = {}
         status: RewardStatus | None = None
+        answer: str | None = None
         total = 0.0
 
         def invalid(reason: str) -> Reward:
@@ -117,8 +122,9 @@ class Router:
             values[part.name] = scored.value
             total += part.weight * scored.value
             status = status or scored.status
+            answer = scored.answer if answer is None else answer
         total *= self._scales[problem.domain]
         if not math.isfinite(total):
             return invalid(f"the parts add up to {total}")
         seconds = time.perf_counter() - start
-        return Reward(status or RewardStatus.PASS, total, values, seconds)
+        return Reward(status or RewardStatus.PASS, total, values, seconds, answer=answer)

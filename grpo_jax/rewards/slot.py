@@ -165,7 +165,8 @@ def _reward(reply: Any) -> Reward:
         status, total = RewardStatus(reply["status"]), reply["total"]
         parts = {str(name): float(value) for name, value in reply["parts"].items()}
         total = None if status is RewardStatus.INVALID else float(total)
-        return Reward(status, total, parts, float(reply["seconds"]), str(reply["reason"]))
+        answer = None if reply["answer"] is None else str(reply["answer"])
+        return Reward(status, total, parts, float(reply["seconds"]), str(reply["reason"]), answer)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ChannelClosedError(f"a reply that is no reward: {error}") from error
 

@@ -81,9 +81,9 @@ def exact_match(
         return PartScore(0.0, RewardStatus.UNPARSABLE)
     tokens = answer_tokens(answer)
     if tokens and any(answer_tokens(gold) == tokens for gold in golds):
-        return PartScore(value, RewardStatus.PASS)
+        return PartScore(value, RewardStatus.PASS, " ".join(tokens))
     near = near_value != 0 and any(_similarity(gold, answer) >= near_similarity for gold in golds)
-    return PartScore(near_value if near else 0.0, RewardStatus.FAIL)
+    return PartScore(near_value if near else 0.0, RewardStatus.FAIL, " ".join(tokens) or None)
 
 
 def text_f1(problem: Problem, completion: str, *, value: float = 1.0, whole_completion: bool = False) -> PartScore:
@@ -99,4 +99,5 @@ def text_f1(problem: Problem, completion: str, *, value: float = 1.0, whole_comp
     answer = _answer(completion, whole_completion)
     if answer is None or exact.status is RewardStatus.UNPARSABLE:
         return exact
-    return PartScore(value * max(token_f1(gold, answer) for gold in gold_texts(problem.ground_truth)), exact.status)
+    best = max(token_f1(gold, answer) for gold in gold_texts(problem.ground_truth))
+    return PartScore(value * best, exact.status, exact.answer)

@@ -47,6 +47,7 @@ def _reply(reward: Reward) -> dict[str, Any]:
         "parts": dict(reward.parts),
         "seconds": reward.seconds,
         "reason": reward.reason,
+        "answer": reward.answer,
     }
 
 

@@ -46,4 +46,5 @@ def yes_no(problem: Problem, completion: str, *, value: float = 1.0, wrong: floa
     given = _unmarked(final_part(completion)) if answer is None else _verdict(answer.text)
     if given is None:
         return PartScore(wrong, RewardStatus.NO_ANSWER if answer is None else RewardStatus.UNPARSABLE)
-    return PartScore(value, RewardStatus.PASS) if given == gold else PartScore(wrong, RewardStatus.FAIL)
+    short = "yes" if given else "no"
+    return PartScore(value, RewardStatus.PASS, short) if given == gold else PartScore(wrong, RewardStatus.FAIL, short)

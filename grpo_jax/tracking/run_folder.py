@@ -59,6 +59,11 @@ class RunFolder:
         return self.path / "completions"
 
     @property
+    def evaluations(self) -> Path:
+        """Folder of `step-000010.parquet` files, every evaluated completion with its scores."""
+        return self.path / "evaluations"
+
+    @property
     def checkpoints(self) -> Path:
         """Folder of checkpoints, one folder a step."""
         return self.path / "checkpoints"

@@ -26,6 +26,8 @@ from grpo_jax.data.adaptive import outcomes_of
 from grpo_jax.data.loader import ProblemLoader, evaluation_prompts
 from grpo_jax.data.prompt_lengths import prompt_length_table, prompt_metrics, write_prompt_lengths
 from grpo_jax.evaluation.evaluator import Evaluator
+from grpo_jax.evaluation.examples import truncate_examples, write_examples
+from grpo_jax.evaluation.forgetting import BestSoFar
 from grpo_jax.models.lora import merged
 from grpo_jax.overrides import config_as_dict
 from grpo_jax.records import ConfigError
@@ -121,6 +123,7 @@ class _Run:
         self._learner = Learner(config, session, self._total_steps)
         self._collector = RolloutCollector(config, session.engine, self._pool, session.tokenizer)
         self._evaluator = self._make_evaluator()
+        self._best = BestSoFar()
         self._checkpoints = open_checkpoints(folder, config.checkpoint, resume)
         stack.callback(self._checkpoints.close)
         self._writers: MetricsWriters = open_writers(folder, config.logging)
@@ -134,15 +137,15 @@ class _Run:
         every = self._config.evaluation.every_steps
         first = self._done + 1
         with Progress(self._total_steps, first, self._config.logging.every_steps) as progress, _on_sigterm() as stop:
-            if self._done == 0 and every and self._evaluator:
-                figures = self._evaluate()
+            if self._done == 0 and every and self._evaluator and self._config.evaluation.before_training:
+                figures = self._evaluate(0)
                 self._writers.write(0, figures)
                 progress.note(_evaluation_line(0, figures))
             while self._done < self._total_steps and not stop:
                 step = self._done + 1
                 metrics = self._step(step)
                 if self._evaluator and every and (step % every == 0 or step == self._total_steps):
-                    figures = self._evaluate()
+                    figures = self._evaluate(step)
                     metrics |= figures
                     progress.note(_evaluation_line(step, figures))
                 self._writers.write(step, metrics)
@@ -219,6 +222,7 @@ class _Run:
             self._learner.restore_host_state(host["learner"])
             self._phases.restore(host["phases"])
             self._invalid.restore(host["invalid"])
+            self._best.restore(host["best"])
             if not self._session.lora:
                 for leaf in jax.tree.leaves(self._session.params):
                     leaf.delete()  # the starting weights, of which the reference has its own copy
@@ -229,6 +233,7 @@ class _Run:
         kept = -1 if own is None else own
         self._writers.truncate_after(kept)
         truncate_completions(self._folder, kept)
+        truncate_examples(self._folder.evaluations, kept)
         return done, state
 
     def _save_if_due(self, leaving: bool = False) -> None:
@@ -240,15 +245,19 @@ class _Run:
                 "learner": self._learner.host_state(),
                 "phases": self._phases.state(),
                 "invalid": self._invalid.state(),
+                "best": self._best.state(),
                 "config": config_as_dict(self._config),
             }
             self._checkpoints.save(self._done, self._state, host)
 
-    def _evaluate(self) -> dict[str, float]:
+    def _evaluate(self, step: int) -> dict[str, float]:
         assert self._evaluator is not None
         start = time.perf_counter()
         weights = self._session.engine.serve(self._learner.policy(self._state))
-        metrics = self._evaluator.run(weights, int(self._state.num_updates))
+        evaluation = self._evaluator.run(weights, int(self._state.num_updates))
+        if self._config.evaluation.keep_examples:
+            write_examples(self._folder.evaluations / f"step-{step:06d}.parquet", evaluation.groups)
+        metrics = {**evaluation.figures, **self._best.observe(evaluation.figures)}
         return {**metrics, "time/evaluation_seconds": time.perf_counter() - start}
 
     def _finish(self) -> RunResult:

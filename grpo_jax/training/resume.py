@@ -23,6 +23,7 @@ FIXED = (
     "seed",
     "model.path",
     "data.train_sources",
+    "data.train_domains",
     "data.prompts_per_step",
     "data.mixing",
     "data.sequential_spans",

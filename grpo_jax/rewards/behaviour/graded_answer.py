@@ -64,18 +64,19 @@ def answer(
     guess = last_section(completion, tag_pair(tags))
     if guess is None:
         return PartScore(missing, RewardStatus.NO_ANSWER)
+    short = guess.strip()
     if guess in golds:
-        return PartScore(exact, RewardStatus.PASS)
-    if guess.strip() in [gold.strip() for gold in golds]:
-        return PartScore(stripped, RewardStatus.PASS)
+        return PartScore(exact, RewardStatus.PASS, short)
+    if short in [gold.strip() for gold in golds]:
+        return PartScore(stripped, RewardStatus.PASS, short)
     number = _number(guess)
     wanted = [value for value in map(_number, golds) if value is not None]
     if number is None or not wanted:
         return PartScore(not_a_number, RewardStatus.UNPARSABLE if wanted else RewardStatus.FAIL)
     for value, tolerance in ((near, near_tolerance), (rough, rough_tolerance)):
         if any(_within(number, gold, tolerance) for gold in wanted):
-            return PartScore(value, RewardStatus.FAIL)
-    return PartScore(wrong, RewardStatus.FAIL)
+            return PartScore(value, RewardStatus.FAIL, short)
+    return PartScore(wrong, RewardStatus.FAIL, short)
 
 
 def numbers(problem: Problem, completion: str, *, tags: Sequence[str] = ANSWER_TAGS, value: float = 1.5) -> PartScore:
