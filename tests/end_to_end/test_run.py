@@ -74,6 +74,7 @@ def test_the_runs_folder_is_complete(result: RunResult, folder: Path) -> None:
         "tensorboard",
         "completions",
         "checkpoints",
+        "evaluations",
         "final_model",
         "prompt_lengths.json",
         "report.html",
