@@ -29,7 +29,10 @@ class AttentionPart(NamedTuple):
 
 
 def attend_part(
-    q: Float[Array, "... R H"], k: Float[Array, "... S H"], v: Float[Array, "... S H"], visible: Bool[Array, "... S"]
+    q: Float[Array, "... R H"],
+    k: Float[Array, "... S H"],
+    v: Float[Array, "... S H"],
+    visible: Bool[Array, "... #R S"],
 ) -> AttentionPart:
     """Attend to dense keys, as plain XLA: scores and sums in float32, the product with the values in their dtype.
 
@@ -37,13 +40,12 @@ def attend_part(
         q: Scaled queries; R of them read the same keys.
         k: Keys.
         v: Values; those of hidden keys must be finite.
-        visible: Which keys are seen; broadcasts over the queries.
+        visible: Which keys are seen.
     """
     scores = jnp.einsum("...rh,...sh->...rs", q, k, preferred_element_type=jnp.float32)
-    seen = visible[..., None, :]
-    scores = jnp.where(seen, scores, MASKED)
+    scores = jnp.where(visible, scores, MASKED)
     largest = scores.max(axis=-1)
-    weights = jnp.where(seen, jnp.exp(scores - largest[..., None]), 0.0)
+    weights = jnp.where(visible, jnp.exp(scores - largest[..., None]), 0.0)
     out = jnp.einsum("...rs,...sh->...rh", weights.astype(v.dtype), v, preferred_element_type=jnp.float32)
     return AttentionPart(out, largest, weights.sum(axis=-1))
 

@@ -32,7 +32,7 @@ def softmax_attention(q: np.ndarray, k: np.ndarray, v: np.ndarray, visible: np.n
 def parts_of(q, k, v, visible, cuts) -> list[AttentionPart]:
     edges = [0, *sorted(cuts), KEYS]
     spans = [slice(low, high) for low, high in itertools.pairwise(edges) if low < high]
-    return [attend_part(q, k[:, span], v[:, span], jnp.asarray(visible[:, span])) for span in spans]
+    return [attend_part(q, k[:, span], v[:, span], jnp.asarray(visible[:, None, span])) for span in spans]
 
 
 @settings(max_examples=60, deadline=None)
@@ -62,8 +62,8 @@ def test_order_and_grouping_of_parts_do_not_matter():
 
 def test_an_empty_part_changes_no_bit():
     q, k, v = draw(2)
-    part = attend_part(q, k, v, jnp.ones((2, KEYS), bool))
-    empty = attend_part(q, k, v, jnp.zeros((2, KEYS), bool))
+    part = attend_part(q, k, v, jnp.ones((2, 1, KEYS), bool))
+    empty = attend_part(q, k, v, jnp.zeros((2, 1, KEYS), bool))
     assert not empty.out.any()
     assert not empty.total.any()
     assert (empty.largest == MASKED).all()
@@ -72,7 +72,7 @@ def test_an_empty_part_changes_no_bit():
 
 def test_no_visible_key_anywhere_gives_zeros():
     q, k, v = draw(3)
-    empty = attend_part(q, k, v, jnp.zeros((2, KEYS), bool))
+    empty = attend_part(q, k, v, jnp.zeros((2, 1, KEYS), bool))
     assert not np.asarray(merge_parts(empty, empty, dtype=jnp.float32)).any()
 
 
@@ -87,6 +87,6 @@ def test_parts_far_apart_in_score_stay_finite_and_exact(offset):
 
 def test_result_has_the_dtype_asked_for():
     q, k, v = draw(5)
-    part = attend_part(q, k, v, jnp.ones((2, KEYS), bool))
+    part = attend_part(q, k, v, jnp.ones((2, 1, KEYS), bool))
     assert part.out.dtype == jnp.float32
     assert merge_parts(part, dtype=jnp.bfloat16).dtype == jnp.bfloat16

@@ -80,4 +80,4 @@ def ragged_reference(
     """What both kernels compute, as plain XLA that reads the whole cache of every lane."""
     num_columns = k.shape[2]
     visible = visible_columns(jnp.arange(num_columns), start[:, None], length[:, None], num_columns)
-    return attend_part(q, k, v, visible[:, None])
+    return attend_part(q, k, v, visible[:, None, None])
