@@ -122,3 +122,31 @@ def test_memory_holds_one_tile_of_logits_however_many_tokens() -> None:
     assert few < 8 * tile_bytes
     # What grows with the tokens is their states, gradients and results, not their logits.
     assert many - few < tile_bytes
+
+
+@pytest.mark.parametrize("tile_tokens", TILES)
+def test_ids_beyond_the_choices_of_a_token_are_as_if_their_rows_did_not_exist(tile_tokens: int) -> None:
+    inputs = random_inputs()
+    rng = np.random.default_rng(1)
+    choices = rng.choice([25, V], (B, N)).astype(np.int32)
+    inputs = inputs._replace(targets=inputs.targets % 25)
+    logprobs, entropy = token_logprobs(*inputs, tile_tokens=tile_tokens, num_choices=jnp.asarray(choices))
+    all_rows, few_rows = in_float64(inputs), in_float64(inputs._replace(head=inputs.head[:25]))
+    for found, wide, narrow in zip((logprobs, entropy), all_rows, few_rows, strict=True):
+        np.testing.assert_allclose(found, np.where(choices == V, wide, narrow), rtol=1e-5, atol=1e-5)
+
+
+def test_rows_beyond_the_choices_get_no_gradient_even_from_the_entropy() -> None:
+    hidden, head, targets, temperature = random_inputs()
+    choices = jnp.full((B, N), 25, jnp.int32).at[1, 4].set(30)
+
+    def objective(head: jax.Array) -> jax.Array:
+        logprobs, entropy = token_logprobs(
+            hidden, head, targets % 25, temperature, tile_tokens=6, train_entropy=True, num_choices=choices
+        )
+        return logprobs.sum() + entropy.sum()
+
+    gradient = np.asarray(jax.grad(objective)(jnp.asarray(head)))
+    assert np.isfinite(gradient).all()
+    assert (gradient[30:] == 0).all()
+    assert (np.abs(gradient[25:30]).sum(axis=1) > 0).all(), "one token could choose these"
