@@ -34,7 +34,7 @@ from grpo_jax.models.transformer import abstract_params
 from grpo_jax.objective.domain_terms import domain_terms
 from grpo_jax.objective.presets import resolve
 from grpo_jax.rollout.packing import TrainBatch
-from grpo_jax.training.update import accumulate_gradient
+from grpo_jax.training.update import UpdateInputs, UpdateSettings, accumulate_gradient
 
 GROUPS, MEMBERS, PROMPT, COMPLETION = 8, 8, 256, 128
 ARCH = Architecture(
@@ -94,10 +94,10 @@ def main() -> None:
     settings, domains = ObjectiveConfig(aggregation="token_mean"), {"plain": Domain()}
     objective = resolve(settings, domains)
     terms = jax.tree.map(jnp.asarray, domain_terms(settings, objective, domains))
-    ours = partial(accumulate_gradient, graph, objective=objective, dtype=jnp.float32, remat=False)
+    fixed = UpdateSettings(graph, objective, jnp.float32, remat=False)
 
     def packed(params: Any, batch: TrainBatch) -> tuple[jax.Array, Any]:
-        loss, gradient, _ = ours(params, {}, batch, None, None, terms)
+        loss, gradient, _ = accumulate_gradient(params, {}, UpdateInputs(batch, None, None), terms, fixed)
         return loss, gradient
 
     def plain(params: Any, batch: TrainBatch) -> tuple[jax.Array, Any]:

@@ -54,17 +54,19 @@ class TrainBatch(NamedTuple):
 
 
 class GroupTerms(NamedTuple):
-    """What a group's domain says of all its rows.
+    """What holds for all rows of a group.
 
     Attributes:
         domain: Index in `RunConfig.domains`.
         temperature: Sampling temperature; 0 is greedy.
         loss_weight: Factor on the weights of its tokens.
+        places: Completions that there is room for; None takes those that the group has.
     """
 
     domain: int
     temperature: float
     loss_weight: float = 1.0
+    places: int | None = None
 
 
 @dataclass(frozen=True)
@@ -123,27 +125,26 @@ def make_plan(
 
 def pack(
     groups: Sequence[RolloutGroup],
-    advantages: Float32[np.ndarray, "P G"] | Float32[np.ndarray, "P G C"],
-    trained: Bool[np.ndarray, "P G"],
+    advantages: Sequence[Float32[np.ndarray, " G"]] | Sequence[Float32[np.ndarray, "G C"]],
+    trained: Sequence[Bool[np.ndarray, " G"]],
     rows: Sequence[GroupTerms],
     plan: PackingPlan,
 ) -> TrainBatch:
     """Lay the groups of one update out as microbatches of equal shape.
 
     Args:
-        groups: All of the same group size.
-        advantages: Of each completion, or of each of its tokens.
-        trained: False takes a completion out of the loss and of its counts (invalid rewards).
-        rows: What the domain of each group says.
+        groups: Those with the most places come first, and their number is what rows divide evenly.
+        advantages: For each group those of its completions, or of their tokens.
+        trained: For each group; False takes a completion out of the loss and of its counts (invalid rewards).
+        rows: What holds for the rows of each group.
         plan: Shapes and normaliser.
     """
-    num_groups, group_size = advantages.shape[:2]
+    sizes = [len(g.rollouts) if terms.places is None else terms.places for g, terms in zip(groups, rows, strict=True)]
     num_prompt = bucket_of(max(len(group.prompt.token_ids) for group in groups), plan.prompt_buckets)
     longest = max(len(rollout.completion.token_ids) for group in groups for rollout in group.rollouts)
     num_tokens = bucket_of(longest, plan.completion_buckets)
-    shape = shape_of(num_groups, group_size, num_prompt, num_tokens, plan)
+    shape = shape_of(sizes, num_prompt, num_tokens, plan)
     responses_per_row, rows_per_microbatch, num_microbatches = shape.responses, shape.rows, shape.microbatches
-    rows_per_group = group_size // responses_per_row
     padded_rows = rows_per_microbatch * num_microbatches
 
     prompt_ids = np.full((padded_rows, num_prompt), plan.pad_id, np.int32)
@@ -154,30 +155,27 @@ def pack(
     mask = np.zeros(per_token, bool)
     sampler_logprobs = np.zeros(per_token, np.float32)
     behaviour_logprobs = np.zeros(per_token, np.float32)
-    row_advantages = np.zeros(per_token, np.float32)
     domain = np.zeros(padded_rows, np.int32)
     loss_weight = np.ones(padded_rows, np.float32)
 
+    row = 0
     for g, group in enumerate(groups):
-        ids = group.prompt.token_ids
-        for part in range(rows_per_group):
-            row = g * rows_per_group + part
-            prompt_ids[row, : len(ids)] = ids
-            prompt_lengths[row] = len(ids)
-            temperature[row] = rows[g].temperature or 1.0
-            domain[row] = rows[g].domain
-            loss_weight[row] = rows[g].loss_weight
+        ids, own = group.prompt.token_ids, slice(row, row + -(-sizes[g] // responses_per_row))
+        prompt_ids[own, : len(ids)] = ids
+        prompt_lengths[own] = len(ids)
+        temperature[own] = rows[g].temperature or 1.0
+        domain[own] = rows[g].domain
+        loss_weight[own] = rows[g].loss_weight
         for member, rollout in enumerate(group.rollouts):
-            row, response = g * rows_per_group + member // responses_per_row, member % responses_per_row
+            place = row + member // responses_per_row, member % responses_per_row
             completion = rollout.completion
             length = len(completion.token_ids)
-            response_ids[row, response, :length] = completion.token_ids
-            sampler_logprobs[row, response, :length] = completion.sampler_logprobs
-            behaviour_logprobs[row, response, :length] = completion.truncated_logprobs
-            mask[row, response, :length] = trained[g, member]
-            own = advantages[g, member]
-            row_advantages[row, response, :length] = own if advantages.ndim == 2 else own[:length]
-    for values in (sampler_logprobs, behaviour_logprobs, row_advantages):
+            response_ids[*place, :length] = completion.token_ids
+            sampler_logprobs[*place, :length] = completion.sampler_logprobs
+            behaviour_logprobs[*place, :length] = completion.truncated_logprobs
+            mask[*place, :length] = trained[g][member]
+        row = own.stop
+    for values in (sampler_logprobs, behaviour_logprobs):
         values[~mask] = 0.0
 
     weights = token_weights(
@@ -186,7 +184,7 @@ def pack(
         max_completion_tokens=plan.max_completion_tokens,
         # Not `num_tokens`: which buckets there are must not show in the gradient.
         padded_tokens=longest,
-        num_rows=max(1, int(trained.sum())),
+        num_rows=max(1, sum(int(own.sum()) for own in trained)),
     ).reshape(mask.shape)
     weights = weights * loss_weight[:, None, None]
     by_row: tuple[Any, ...] = (
@@ -195,19 +193,46 @@ def pack(
         response_ids,
         mask,
         weights,
-        row_advantages,
+        np.zeros(per_token, np.float32),
         temperature,
         sampler_logprobs,
         behaviour_logprobs,
         domain,
     )
-    return TrainBatch(*(values.reshape(num_microbatches, rows_per_microbatch, *values.shape[1:]) for values in by_row))
+    batch = TrainBatch(*(values.reshape(num_microbatches, rows_per_microbatch, *values.shape[1:]) for values in by_row))
+    return batch._replace(advantages=lay_out_advantages(batch, advantages, rows))
 
 
-def shape_of(num_groups: int, group_size: int, prompt_tokens: int, response_tokens: int, plan: PackingPlan) -> RowShape:
-    """The shape of an update of so many groups, padded to these lengths."""
-    responses = _responses_per_row(group_size, prompt_tokens, response_tokens, plan)
-    num_rows = num_groups * (group_size // responses)
+def lay_out_advantages(
+    batch: TrainBatch,
+    advantages: Sequence[Float32[np.ndarray, " G"]] | Sequence[Float32[np.ndarray, "G C"]],
+    rows: Sequence[GroupTerms],
+) -> Float32[np.ndarray, "M B R C"]:
+    """The advantages of groups as `TrainBatch` holds them, for the batch that `pack` made of the groups.
+
+    Args:
+        batch: On the host.
+        advantages: For each group those of its completions, or of their tokens.
+        rows: As they were given to `pack`.
+    """
+    values = np.zeros(batch.mask.shape, np.float32)
+    num_responses, num_tokens = batch.mask.shape[2:]
+    by_response, first = values.reshape(-1, num_tokens), 0
+    for own, terms in zip(advantages, rows, strict=True):
+        if own.ndim == 1:
+            by_response[first : first + len(own)] = own[:, None]
+        else:
+            tokens = min(own.shape[1], num_tokens)
+            by_response[first : first + len(own), :tokens] = own[:, :tokens]
+        places = len(own) if terms.places is None else terms.places
+        first += -(-places // num_responses) * num_responses
+    return np.where(batch.mask, values, 0.0)
+
+
+def shape_of(sizes: Sequence[int], prompt_tokens: int, response_tokens: int, plan: PackingPlan) -> RowShape:
+    """The shape of an update of groups with so many places, padded to these lengths."""
+    responses = _responses_per_row(max(sizes), prompt_tokens, response_tokens, plan)
+    num_rows = sum(-(-size // responses) for size in sizes)
     rows, microbatches = _split(num_rows, prompt_tokens + responses * response_tokens, plan)
     return RowShape(microbatches, rows, responses, prompt_tokens, response_tokens)
 

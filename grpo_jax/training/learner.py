@@ -25,12 +25,12 @@ from grpo_jax.parallel.rules import MESH_AXES, batch_multiple, replicated
 from grpo_jax.parallel.transfer import fetch, place
 from grpo_jax.records import RolloutGroup
 from grpo_jax.rollout.group_filter import Judged, judge
-from grpo_jax.rollout.packing import GroupTerms, TrainBatch, make_plan, pack
+from grpo_jax.rollout.packing import GroupTerms, TrainBatch, lay_out_advantages, make_plan, pack
 from grpo_jax.rollout.session import Session
 from grpo_jax.training.optimizer import learning_rate_at, make_optimizer, optimizer_shardings
 from grpo_jax.training.scoring import score
 from grpo_jax.training.state import TrainState
-from grpo_jax.training.update import ResponseStatistics, UpdateOutput, update
+from grpo_jax.training.update import ResponseStatistics, UpdateInputs, UpdateOutput, UpdateSettings, update
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,15 +96,10 @@ class Learner:
         self._score = jax.jit(partial(score, session.graph, dtype=session.dtype))
         self._score_reference = jax.jit(partial(score, session.base_graph, dtype=session.dtype))
         self._penalty = jax.jit(partial(_kl_penalty, objective=self._objective))
+        self._by_row = NamedSharding(session.mesh, PartitionSpec(None, MESH_AXES["batch"]))
+        settings = UpdateSettings(session.graph, self._objective, session.dtype, config.model.remat == "block")
         self._update = jax.jit(
-            partial(
-                update,
-                session.graph,
-                self._optimizer,
-                objective=self._objective,
-                dtype=session.dtype,
-                remat=config.model.remat == "block",
-            ),
+            partial(update, settings=settings, optimizer=self._optimizer),
             donate_argnames="state",
             # Left to the compiler, the new weights may lie elsewhere than the old, and the next step compiles again.
             out_shardings=(jax.tree.map(lambda leaf: leaf.sharding, self.abstract_state()), None),
@@ -163,7 +158,8 @@ class Learner:
         settings = self._config.training
         judged = judge(groups, self._config, self._objective, domains=domains)
         parts = np.array_split(np.arange(len(groups)), settings.minibatches)
-        batches = [self._pack(groups, judged, part) for part in parts]
+        packed = [self._pack(groups, judged, part) for part in parts]
+        batches = place(packed, self._by_row)
         references = [self._score_reference(self._reference, batch) if self._reference else None for batch in batches]
         kl_in_reward = self._objective.kl_in_reward and self._objective.uses_reference
         on_policy = self._updates_per_step == 1 and not kl_in_reward
@@ -173,18 +169,15 @@ class Learner:
         if kl_in_reward:
             penalties = self._penalties(parts, batches, old, references, terms)
             judged = judge(groups, self._config, self._objective, penalties, domains)
-            batches = [self._pack(groups, judged, part) for part in parts]
+            own = [
+                lay_out_advantages(batch, _advantages(judged, part), [self._terms_of(groups[g]) for g in part])
+                for part, batch in zip(parts, packed, strict=True)
+            ]
+            batches = [b._replace(advantages=a) for b, a in zip(batches, place(own, self._by_row), strict=True)]
         outputs: list[UpdateOutput] = []
         for _ in range(settings.epochs):
-            for batch, old_logprobs, reference in zip(batches, old, references, strict=True):
-                state, output = self._update(
-                    state=state,
-                    frozen=self._frozen,
-                    batch=batch,
-                    old_logprobs=old_logprobs,
-                    reference_logprobs=reference,
-                    terms=terms,
-                )
+            for inputs in map(UpdateInputs, batches, old, references):
+                state, output = self._update(state=state, frozen=self._frozen, inputs=inputs, terms=terms)
                 outputs.append(fetch(output))
                 self._check_finite(state, outputs[-1], step)
         last_epoch = outputs[-len(parts) :]
@@ -211,10 +204,8 @@ class Learner:
 
     def _pack(self, groups: Sequence[RolloutGroup], judged: Judged, part: np.ndarray) -> TrainBatch:
         chosen = [groups[g] for g in part]
-        advantages = judged.advantages if judged.token_advantages is None else judged.token_advantages
-        batch = pack(chosen, advantages[part], judged.trained[part], [self._terms_of(g) for g in chosen], self._plan)
-        by_row = NamedSharding(self._session.mesh, PartitionSpec(None, MESH_AXES["batch"]))
-        return place(batch, by_row)
+        terms = [self._terms_of(group) for group in chosen]
+        return pack(chosen, _advantages(judged, part), [*judged.trained[part]], terms, self._plan)
 
     def _terms_of(self, group: RolloutGroup) -> GroupTerms:
         name = group.prompt.problem.domain
@@ -288,6 +279,12 @@ def _on_host(sharding: NamedSharding, leaf: Any) -> NamedSharding:
 
 def _initial(optimizer: optax.GradientTransformation, params: Params) -> TrainState:
     return TrainState(params, optimizer.init(params), jnp.int32(0))
+
+
+def _advantages(judged: Judged, part: np.ndarray) -> list[np.ndarray]:
+    """For each group of the part those of its completions or, where they differ, of their tokens."""
+    values = judged.advantages if judged.token_advantages is None else judged.token_advantages
+    return [*values[part]]
 
 
 def _trained_tokens(groups: Sequence[RolloutGroup], judged: Judged) -> int:

@@ -170,7 +170,7 @@ def _largest_rows(config: RunConfig, batch_shards: int) -> tuple[RowShape, int]:
     )
     num_groups = -(-config.data.prompts_per_step // config.training.minibatches)
     prompt, tokens = plan.prompt_buckets[-1], plan.completion_buckets[-1]
-    rows = shape_of(num_groups, config.sampling.group_size, prompt, tokens, plan)
+    rows = shape_of([config.sampling.group_size] * num_groups, prompt, tokens, plan)
     return rows._replace(rows=rows.rows // batch_shards), rows.microbatches
 
 

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """One optimizer update as one compiled program: scan over microbatches, clip, step, all buffers donated."""
 
+from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
 
 import jax
@@ -21,6 +22,37 @@ from grpo_jax.rollout.packing import TrainBatch
 from grpo_jax.training.optimizer import gradient_norm
 from grpo_jax.training.scoring import response_logprobs
 from grpo_jax.training.state import TrainState
+
+
+@dataclass(frozen=True)
+class UpdateSettings:
+    """What is fixed in the compiled program of an update.
+
+    Attributes:
+        graph: Static half of the `Transformer`, with adapters where there are any.
+        objective: The loss.
+        dtype: Compute dtype of the forward and backward pass.
+        remat: Recompute each layer in the backward pass.
+    """
+
+    graph: nnx.GraphDef
+    objective: ResolvedObjective
+    dtype: Any
+    remat: bool
+
+
+class UpdateInputs(NamedTuple):
+    """What an update learns from; the scan over microbatches takes the first dim of every array away.
+
+    Attributes:
+        batch: The rollouts.
+        old_logprobs: Of the policy before the step's first update; None where that is the policy itself.
+        reference_logprobs: Of the frozen reference; None where no KL is used.
+    """
+
+    batch: TrainBatch
+    old_logprobs: Float32[Array, "M B R C"] | None
+    reference_logprobs: Float32[Array, "M B R C"] | None
 
 
 class ResponseStatistics(NamedTuple):
@@ -58,17 +90,7 @@ class UpdateOutput(NamedTuple):
 
 
 def microbatch_loss(
-    params: Params,
-    frozen: Params,
-    graph: nnx.GraphDef,
-    rows: TrainBatch,
-    old_logprobs: Float32[Array, "B R C"] | None,
-    reference_logprobs: Float32[Array, "B R C"] | None,
-    terms: DomainTerms,
-    *,
-    objective: ResolvedObjective,
-    dtype: Any,
-    remat: bool,
+    params: Params, frozen: Params, inputs: UpdateInputs, terms: DomainTerms, settings: UpdateSettings
 ) -> tuple[Float32[Array, ""], ResponseStatistics]:
     """This microbatch's part of the update's loss: its tokens' losses times their fixed weights, summed.
 
@@ -76,11 +98,17 @@ def microbatch_loss(
     importance weight x policy loss + KL coefficient x KL - entropy coefficient x entropy, each with the terms of the
     row's domain.
     """
+    rows, objective, reference_logprobs = inputs.batch, settings.objective, inputs.reference_logprobs
     logprobs, entropies = response_logprobs(
-        graph, join(frozen, params), rows, dtype=dtype, remat=remat, train_entropy=objective.use_entropy
+        settings.graph,
+        join(frozen, params),
+        rows,
+        dtype=settings.dtype,
+        remat=settings.remat,
+        train_entropy=objective.use_entropy,
     )
-    # One update on fresh rollouts: the policy before the update is the policy itself.
-    old = jax.lax.stop_gradient(logprobs) if old_logprobs is None else old_logprobs
+    # One update a step: the policy before the update is the policy itself.
+    old = jax.lax.stop_gradient(logprobs) if inputs.old_logprobs is None else inputs.old_logprobs
     by_row = jax.tree.map(lambda values: jnp.asarray(values)[rows.domain], terms)
     clip_low, clip_high = by_row.clip_low[:, None, None], by_row.clip_high[:, None, None]
     ratio = probability_ratio(logprobs, old, rows.mask, objective.ratio)
@@ -145,63 +173,35 @@ def microbatch_loss(
 
 
 def accumulate_gradient(
-    graph: nnx.GraphDef,
-    params: Params,
-    frozen: Params,
-    batch: TrainBatch,
-    old_logprobs: Float32[Array, "M B R C"] | None,
-    reference_logprobs: Float32[Array, "M B R C"] | None,
-    terms: DomainTerms,
-    *,
-    objective: ResolvedObjective,
-    dtype: Any,
-    remat: bool,
+    params: Params, frozen: Params, inputs: UpdateInputs, terms: DomainTerms, settings: UpdateSettings
 ) -> tuple[Float32[Array, ""], Params, ResponseStatistics]:
     """Loss, float32 gradient and statistics of the whole update, one microbatch's activations at a time."""
 
-    def one(carry: tuple[Array, Params], inputs: Any) -> tuple[tuple[Array, Params], ResponseStatistics]:
+    def one(carry: tuple[Array, Params], rows: UpdateInputs) -> tuple[tuple[Array, Params], ResponseStatistics]:
         loss, gradient = carry
-        rows, old, reference = inputs
         (part, statistics), part_gradient = jax.value_and_grad(microbatch_loss, has_aux=True)(
-            params, frozen, graph, rows, old, reference, terms, objective=objective, dtype=dtype, remat=remat
+            params, frozen, rows, terms, settings
         )
         return (loss + part, jax.tree.map(jnp.add, gradient, part_gradient)), statistics
 
     zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, jnp.float32), params)
-    (loss, gradient), statistics = jax.lax.scan(one, (jnp.float32(0), zeros), (batch, old_logprobs, reference_logprobs))
+    (loss, gradient), statistics = jax.lax.scan(one, (jnp.float32(0), zeros), inputs)
     return loss, gradient, statistics
 
 
 def update(
-    graph: nnx.GraphDef,
-    optimizer: optax.GradientTransformation,
     state: TrainState,
     frozen: Params,
-    batch: TrainBatch,
-    old_logprobs: Float32[Array, "M B R C"] | None,
-    reference_logprobs: Float32[Array, "M B R C"] | None,
+    inputs: UpdateInputs,
     terms: DomainTerms,
-    *,
-    objective: ResolvedObjective,
-    dtype: Any,
-    remat: bool,
+    settings: UpdateSettings,
+    optimizer: optax.GradientTransformation,
 ) -> tuple[TrainState, UpdateOutput]:
     """One optimizer update on float32 master weights, or on adapters of frozen ones.
 
     A non-finite loss or gradient shows in `loss` and `grad_norm`; the caller stops the run on it.
     """
-    loss, gradient, statistics = accumulate_gradient(
-        graph,
-        state.params,
-        frozen,
-        batch,
-        old_logprobs,
-        reference_logprobs,
-        terms,
-        objective=objective,
-        dtype=dtype,
-        remat=remat,
-    )
+    loss, gradient, statistics = accumulate_gradient(state.params, frozen, inputs, terms, settings)
     # Moments that live in the host's memory come to the device; `out_shardings` send the new ones back.
     moments = jax.device_put(state.optimizer, jax.memory.Space.Device)
     changes, optimizer_state = optimizer.update(gradient, moments, state.params)

@@ -33,7 +33,7 @@ from grpo_jax.rollout.session import placed_shapes
 from grpo_jax.training.memory_plan import plan_memory, remedies
 from grpo_jax.training.optimizer import make_optimizer, optimizer_shardings
 from grpo_jax.training.state import TrainState
-from grpo_jax.training.update import update
+from grpo_jax.training.update import UpdateInputs, UpdateSettings, update
 from tests.fakes.tiny_model import tiny_architecture
 
 ARCH = tiny_architecture(
@@ -89,20 +89,12 @@ def compiled_bytes(config, arch, mesh):
             for name in TrainBatch._fields
         }
     )
+    settings = UpdateSettings(graph, objective, jnp.dtype(config.model.dtype), config.model.remat == "block")
     run = jax.jit(
-        partial(
-            update,
-            graph,
-            optimizer,
-            objective=objective,
-            dtype=jnp.dtype(config.model.dtype),
-            remat=config.model.remat == "block",
-        ),
-        donate_argnums=0,
-        out_shardings=(placement, None),
+        partial(update, settings=settings, optimizer=optimizer), donate_argnums=0, out_shardings=(placement, None)
     )
     terms = jax.tree.map(jnp.asarray, domain_terms(config.objective, objective, config.domains))
-    analysis = run.lower(state, frozen, batch, None, None, terms).compile().memory_analysis()
+    analysis = run.lower(state, frozen, UpdateInputs(batch, None, None), terms).compile().memory_analysis()
     return plan, analysis.argument_size_in_bytes + analysis.temp_size_in_bytes
 
 

@@ -26,7 +26,7 @@ from grpo_jax.rollout.packing import GroupTerms, PackingPlan, pack
 from grpo_jax.training.optimizer import make_optimizer
 from grpo_jax.training.scoring import score
 from grpo_jax.training.state import TrainState
-from grpo_jax.training.update import accumulate_gradient, update
+from grpo_jax.training.update import UpdateInputs, UpdateSettings, accumulate_gradient, update
 from tests.fakes.architectures import lively_params
 from tests.fakes.groups import random_groups, with_logprobs
 from tests.fakes.tiny_model import tiny_architecture
@@ -166,7 +166,7 @@ def plain(params, step, aggregation="token_mean", estimator="k3", with_old=True,
 
 
 def packed(step, plan, *, with_old=True, with_reference=True, order=None):
-    """The arguments of `accumulate_gradient` after the parameters, groups in another order where asked."""
+    """Batch, old and reference logprobs of an update, groups in another order where asked."""
     order = list(range(len(step.groups)) if order is None else order)
 
     def chosen(values):
@@ -182,9 +182,8 @@ def packed(step, plan, *, with_old=True, with_reference=True, order=None):
 
 @partial(quick_jit, static_argnames=("objective", "dtype", "remat"))
 def gradient_of(params, batch, old, reference, objective=OBJECTIVE, terms=TERMS, dtype=jnp.float32, remat=False):
-    return accumulate_gradient(
-        GRAPH, params, {}, batch, old, reference, terms, objective=objective, dtype=dtype, remat=remat
-    )
+    settings = UpdateSettings(GRAPH, objective, dtype, remat)
+    return accumulate_gradient(params, {}, UpdateInputs(batch, old, reference), terms, settings)
 
 
 @pytest.fixture(scope="module")
@@ -306,8 +305,9 @@ def test_scoring_gives_the_logprobs_of_plain_rows(params, step):
 def test_an_update_is_one_optimizer_step_along_the_gradient(params, step, whole):
     optimizer = make_optimizer(TrainingConfig(learning_rate=1e-2, max_grad_norm=0.1), 10)
     state = TrainState(params, optimizer.init(params), jnp.int32(3))
-    run = quick_jit(partial(update, GRAPH, optimizer, objective=OBJECTIVE, dtype=jnp.float32, remat=False))
-    after, output = run(state, {}, *packed(step, PLAN), TERMS)
+    settings = UpdateSettings(GRAPH, OBJECTIVE, jnp.float32, remat=False)
+    run = quick_jit(partial(update, settings=settings, optimizer=optimizer))
+    after, output = run(state, {}, UpdateInputs(*packed(step, PLAN)), TERMS)
     changes, _ = optimizer.update(whole[1], optimizer.init(params), params)
     jax.tree.map(
         lambda found, wanted: np.testing.assert_allclose(found, wanted, atol=1e-4),
@@ -378,16 +378,14 @@ def test_gradient_of_adapters_is_that_of_the_merged_weights(params, step):
     graph, shapes, _ = abstract_params(ARCH, lora=spec)
     rng = np.random.default_rng(3)
     adapters = jax.tree.map(lambda leaf: jnp.asarray(rng.normal(0, 0.1, leaf.shape), jnp.float32), adapters_of(shapes))
-    inputs = packed(step, PLAN)
-    terms = jax.tree.map(jnp.asarray, TERMS)
-    settings = {"objective": OBJECTIVE, "dtype": jnp.float32, "remat": False}
-    found = quick_jit(partial(accumulate_gradient, graph, **settings))(adapters, params, *inputs, terms)
+    inputs, terms = UpdateInputs(*packed(step, PLAN)), jax.tree.map(jnp.asarray, TERMS)
+    settings = UpdateSettings(graph, OBJECTIVE, jnp.float32, remat=False)
+    found = quick_jit(partial(accumulate_gradient, settings=settings))(adapters, params, inputs, terms)
 
     def effective(adapters):
         return merged(join(params, adapters), spec)
 
-    loss, gradient, _ = quick_jit(partial(accumulate_gradient, GRAPH, **settings))(
-        effective(adapters), {}, *inputs, terms
-    )
+    whole = quick_jit(partial(accumulate_gradient, settings=replace(settings, graph=GRAPH)))
+    loss, gradient, _ = whole(effective(adapters), {}, inputs, terms)
     (expected,) = jax.vjp(effective, adapters)[1](gradient)
     assert_same(found, (loss, expected), tolerance=2e-5)
