@@ -1,32 +1,22 @@
 # Copyright 2026 The grpo_jax authors
 # SPDX-License-Identifier: Apache-2.0
+import re
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.sharding import NamedSharding, PartitionSpec
 
-from grpo_jax.sampling.token_choice import BLOCK, Choice, Cuts, choose
+from grpo_jax.config import ParallelConfig
+from grpo_jax.parallel.mesh import make_mesh
+from grpo_jax.parallel.rules import batch_sharding
+from grpo_jax.sampling.cuts import WINDOW, Cuts
+from grpo_jax.sampling.token_choice import BLOCK, Choice, choose, padded_vocab
+from tests.sampling.test_cuts import definition
 
 VOCAB = 1300  # two full blocks and a padded one
-
-
-def brute_force(logits: np.ndarray, temperature: float, top_p: float, top_k: int, min_p: float) -> np.ndarray:
-    """Distribution after all cuts, each measured on the whole scaled distribution, by sorting in float64."""
-    scaled = logits.astype(np.float64) / temperature
-    full = np.exp(scaled - scaled.max())
-    full /= full.sum()
-    order = np.argsort(-full, kind="stable")
-    mass_above = np.cumsum(full[order]) - full[order]
-    keep = np.ones(len(order), bool)
-    if top_p < 1:
-        keep &= mass_above < top_p
-    if top_k:
-        keep &= np.arange(len(order)) < top_k
-    if min_p:
-        keep &= full[order] >= min_p * full.max()
-    kept = np.zeros_like(full)
-    kept[order[keep]] = full[order[keep]]
-    return kept / kept.sum()
 
 
 choose_compiled = jax.jit(choose)
@@ -75,8 +65,8 @@ ALL_CUTS = [
 @pytest.mark.parametrize("temperature", [0.7, 1.0, 1.6])
 def test_logprobs_and_support_equal_a_sort_in_float64(cuts, temperature):
     logits = np.random.default_rng(3).normal(0, 2.5, VOCAB).astype(np.float32)
-    expected = brute_force(logits, temperature, *cuts)
-    uncut = brute_force(logits, temperature, 1.0, 0, 0.0)
+    expected = definition(logits, temperature, *cuts)
+    uncut = definition(logits, temperature, 1.0, 0, 0.0)
     # The normaliser after the cuts pins the set of kept tokens; the draws only have to show that no other is chosen.
     choice = draw(logits, 1000, temperature=temperature, cuts=cuts)
     tokens = np.asarray(choice.token)
@@ -89,7 +79,8 @@ def test_logprobs_and_support_equal_a_sort_in_float64(cuts, temperature):
 @pytest.mark.parametrize(("cuts", "num_batches"), [(None, 5), ((0.9, 40, 0.0), 1)])
 def test_draws_follow_the_distribution(cuts, num_batches):
     logits = np.random.default_rng(5).normal(0, 2.0, VOCAB).astype(np.float32)
-    expected = brute_force(logits, 1.0, *(cuts or (1.0, 0, 0.0)))
+    top_p, top_k, min_p = cuts or (1.0, 0, 0.0)
+    expected = definition(logits, 1.0, top_p, top_k, min_p)
     tokens = np.concatenate([draw(logits, 20_000, cuts=cuts, seed=seed).token for seed in range(num_batches)])
     observed, wanted = np.bincount(tokens, minlength=VOCAB), expected * len(tokens)
     common = wanted >= 5
@@ -127,3 +118,51 @@ def test_forbidden_tokens_are_never_drawn():
     logits[[10, 700]] = [0.0, 1.0]
     assert set(np.asarray(draw(logits, 1000).token)) == {10, 700}
     assert set(np.asarray(draw(logits, 1000, cuts=(0.5, 0, 0.0)).token)) == {700}
+
+
+# Rows of a nucleus within the window and beyond it, forbidden tokens, greedy rows, and rows without cuts.
+def mixed_rows(num_rows: int, vocab: int) -> tuple[np.ndarray, np.ndarray, Cuts]:
+    rng = np.random.default_rng(9)
+    logits = (rng.normal(0, 1, (num_rows, vocab)) * np.where(np.arange(num_rows) % 2, 0.1, 4.0)[:, None]).astype("f4")
+    logits[:, rng.random(vocab) < 0.1] = -np.inf
+    temperature = np.where(np.arange(num_rows) % 5 == 4, 0.0, 0.9).astype(np.float32)
+    cuts = Cuts(
+        jnp.where(jnp.arange(num_rows) % 3 > 0, 0.9, 1.0),
+        jnp.where(jnp.arange(num_rows) % 4 == 3, 3 * WINDOW, 0),
+        jnp.where(jnp.arange(num_rows) % 7 == 6, 0.05, 0.0),
+    )
+    return logits, temperature, cuts
+
+
+@pytest.mark.parametrize("with_cuts", [False, True])
+@pytest.mark.parametrize(("data", "tensor"), [(1, 8), (2, 4), (8, 1), (1, 2)])
+def test_split_rows_and_vocabulary_change_no_token_and_never_cross_devices_whole(data, tensor, with_cuts):
+    num_rows, vocab = 32, 30_011
+    logits, temperature, cuts = mixed_rows(num_rows, vocab)
+    keys = jax.random.split(jax.random.key(3), num_rows)
+    whole = choose_compiled(logits, temperature, keys, cuts if with_cuts else None)
+    mesh = make_mesh(ParallelConfig(data=data, fsdp=1, tensor=tensor), jax.devices()[: data * tensor])
+    padding = padded_vocab(vocab, mesh) - vocab
+    split_over = NamedSharding(mesh, PartitionSpec(("data", "fsdp"), "tensor"))
+    arguments = (
+        # What the padding holds must not matter.
+        jax.device_put(np.pad(logits, ((0, 0), (0, padding)), constant_values=99.0), split_over),
+        *jax.device_put((temperature, keys, cuts if with_cuts else None), batch_sharding(mesh)),
+    )
+    program = jax.jit(partial(choose, mesh=mesh, vocab_size=vocab)).lower(*arguments).compile()
+    found = program(*arguments)
+    np.testing.assert_array_equal(found.token, whole.token)
+    np.testing.assert_allclose(found.logprob, whole.logprob, atol=1e-5)
+    np.testing.assert_allclose(found.truncated_logprob, whole.truncated_logprob, atol=1e-5)
+    exchanged = re.findall(r"= \w+\[([\d,]*)\]\S* (?:all-|collective-|reduce-scatter)", program.as_text() or "")
+    assert bool(exchanged) == (tensor > 1)
+    rows_here = num_rows // data
+    for shape in exchanged:
+        size = np.prod([int(dim) for dim in shape.split(",") if dim])
+        assert size <= rows_here * max(BLOCK, WINDOW * tensor), shape
+
+
+def test_vocabulary_that_splits_blocks_is_refused():
+    mesh = make_mesh(ParallelConfig(data=1, fsdp=1, tensor=2), jax.devices()[:2])
+    with pytest.raises(ValueError, match="pad them to 2048"):
+        choose(jnp.zeros((1, VOCAB)), jnp.ones(1), jax.random.split(jax.random.key(0), 1), None, mesh=mesh)
