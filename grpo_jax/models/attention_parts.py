@@ -63,6 +63,8 @@ def merge_parts(*parts: AttentionPart, dtype: Any) -> Float[Array, "... R H"]:
 
 def join_parts(*parts: AttentionPart) -> AttentionPart:
     """One part that holds the keys of all, whose shapes are equal; any order gives the same up to rounding."""
+    if len(parts) == 1:
+        return parts[0]
     largest = parts[0].largest
     for part in parts[1:]:
         largest = jnp.maximum(largest, part.largest)

@@ -25,6 +25,10 @@ HEAD_SIZES = (32, 64, 128, 256)
 SMALLEST_ROWS = 16
 """Query rows of a tile: Triton's matrix product takes no fewer."""
 LARGEST_ROWS = 64
+LARGEST_BLOCK = 128
+"""Columns that a program takes at a time."""
+BLOCK_BYTES = 2**15
+"""Keys of a block. Two blocks of keys and values are held at once, so three programs fit a multiprocessor of Hopper."""
 PROGRAMS_WANTED = 512
 """About four for each of 132 multiprocessors; below this the keys are split further."""
 MOST_SPLITS = 16
@@ -62,7 +66,7 @@ def gpu_ragged_decode(
     num_columns = k.shape[2]
     if head_size not in HEAD_SIZES:
         raise ValueError(f"head size {head_size} is not one of {HEAD_SIZES}, which the GPU kernel takes")
-    block = block_size(num_columns, 64 if head_size > 128 else 128)
+    block = block_size(num_columns, min(LARGEST_BLOCK, BLOCK_BYTES // (head_size * k.dtype.itemsize)))
     rows = min(max(SMALLEST_ROWS, pl.next_power_of_2(num_rows)), LARGEST_ROWS)
     row_blocks = pl.cdiv(num_rows, rows)
     pairs = num_lanes * num_heads
