@@ -207,7 +207,11 @@ def _queries(sizes: Sizes, lanes: int) -> jax.Array:
 
 def _caches(sizes: Sizes, shape: tuple[int, ...]) -> list[tuple[jax.Array, jax.Array]]:
     keys = jax.random.split(jax.random.key(3), (sizes.layers, 2))
-    return [tuple(jax.random.normal(key, shape, sizes.dtype) for key in pair) for pair in keys]
+    first, second = keys[:, 0], keys[:, 1]
+    return [
+        (jax.random.normal(a, shape, sizes.dtype), jax.random.normal(b, shape, sizes.dtype))
+        for a, b in zip(first, second, strict=True)
+    ]
 
 
 def _token_bytes(sizes: Sizes) -> int:
