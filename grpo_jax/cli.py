@@ -139,12 +139,13 @@ def run_train(arguments: argparse.Namespace) -> None:
     """`grpo-jax train`: train, then say where the results are and how the reward moved."""
     config = load_config(arguments.config, arguments.overrides)
     from grpo_jax.tracking.metrics import read_metrics
-    from grpo_jax.tracking.progress import print_summary
+    from grpo_jax.tracking.summary import print_summary
     from grpo_jax.training.loop import train
 
     result = train(config, resume=arguments.resume)
     print_summary(read_metrics(result.run_folder / "metrics.jsonl"))
-    print(f"report:      {result.report}")
+    if result.report:
+        print(f"report:      {result.report}")
     if result.finished:
         print(f"final model: {result.final_model}")
     else:

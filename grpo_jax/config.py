@@ -3,8 +3,8 @@
 """Everything a run can be told, as frozen typed sections; relations between fields are checked on construction.
 
 A field is declared once, with its default and meaning: here, or in `model_config.py`, `objective_config.py`,
-`rewards_config.py`, `sampling_config.py`, `curriculum_config.py` and `evaluation_config.py`. `overrides.py` turns
-`key=value` words into these.
+`rewards_config.py`, `sampling_config.py`, `curriculum_config.py`, `evaluation_config.py` and `logging_config.py`.
+`overrides.py` turns `key=value` words into these.
 """
 
 from collections.abc import Mapping
@@ -21,6 +21,7 @@ from grpo_jax.curriculum_config import (
     check_schedule,
 )
 from grpo_jax.evaluation_config import EvaluationConfig, check_evaluation
+from grpo_jax.logging_config import LoggingConfig, check_logging
 from grpo_jax.model_config import ModelConfig, check_model
 from grpo_jax.objective_config import ObjectiveConfig
 from grpo_jax.records import ConfigError, Prompt
@@ -185,17 +186,6 @@ class CheckpointConfig:
 
 
 @dataclass(frozen=True)
-class LoggingConfig:
-    """What is written while running."""
-
-    tensorboard: bool = True
-    every_steps: int = 1
-    """Steps between lines on the console; metrics.jsonl gets every step."""
-    completions_every_steps: int = 10
-    """Steps between files of completions."""
-
-
-@dataclass(frozen=True)
 class RunConfig:
     """One experiment."""
 
@@ -215,7 +205,7 @@ class RunConfig:
     parallel: ParallelConfig = ParallelConfig()
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     checkpoint: CheckpointConfig = CheckpointConfig()
-    logging: LoggingConfig = LoggingConfig()
+    logging: LoggingConfig = field(default_factory=LoggingConfig)
 
     def __post_init__(self) -> None:
         check_ranges(self)
@@ -257,8 +247,6 @@ def check_ranges(config: RunConfig) -> None:
         "training.microbatch_tokens": config.training.microbatch_tokens,
         "training.num_train_epochs": config.training.num_train_epochs,
         "checkpoint.keep": config.checkpoint.keep,
-        "logging.every_steps": config.logging.every_steps,
-        "logging.completions_every_steps": config.logging.completions_every_steps,
     }
     for name in ("max_train_samples", "max_total_train_samples"):
         if getattr(config.data, name) is not None:
@@ -277,6 +265,7 @@ def check_ranges(config: RunConfig) -> None:
     check_rewards(config.rewards)
     check_model(config.model)
     check_evaluation(config.evaluation)
+    check_logging(config.logging)
     for name in config.data.train_domains:
         if name not in config.domains:
             known = ", ".join(config.domains)

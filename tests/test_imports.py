@@ -17,6 +17,7 @@ LEVELS = {
     "config": 0,
     "curriculum_config": 0,
     "evaluation_config": 0,
+    "logging_config": 0,
     "model_config": 0,
     "objective_config": 0,
     "rewards_config": 0,

@@ -1,44 +1,28 @@
 # Copyright 2026 The grpo_jax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Metrics of each step: the writers' protocol, metrics.jsonl, and all writers of a run behind one call."""
+"""metrics.jsonl: the figures of each step, written durably and read back."""
 
 import json
-import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO, Any
 
-from grpo_jax.config import LoggingConfig
+from grpo_jax.logging_config import LoggingConfig
 from grpo_jax.tracking.run_folder import RunFolder, write_text_atomically
+from grpo_jax.tracking.tracker import StepRecord, Tracker, plain_numbers
 
 
-class Writer(Protocol):
-    """A destination of metrics."""
-
-    def write(self, step: int, metrics: Mapping[str, float]) -> None:
-        """Write one step's metrics durably."""
-        ...
-
-    def truncate_after(self, step: int) -> None:
-        """Forget everything after `step`, before a resumed run writes it again; -1 forgets all."""
-        ...
-
-    def close(self) -> None:
-        """Release files; nothing is written afterwards."""
-        ...
-
-
-class JsonlWriter:
+class JsonlTracker(Tracker):
     """One JSON object a line, `{"step": 1, "reward/mean": 0.25, ...}`, on disk before `write` returns."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, folder: RunFolder, settings: LoggingConfig, config: Mapping[str, Any]) -> None:
+        self._path = folder.metrics
         self._file: IO[str] | None = None
 
-    def write(self, step: int, metrics: Mapping[str, float]) -> None:
+    def write(self, record: StepRecord) -> None:
         """Append a line; equal floats give equal text (the shortest decimal that reads back to the same float64)."""
-        line = json.dumps({"step": step, **plain_numbers(step, metrics)}, allow_nan=False)
+        line = json.dumps({"step": record.step, **plain_numbers(record.step, record.metrics)}, allow_nan=False)
         if self._file is None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._file = self._path.open("a", encoding="utf-8")
@@ -58,53 +42,6 @@ class JsonlWriter:
         if self._file is not None:
             self._file.close()
             self._file = None
-
-
-class MetricsWriters:
-    """All writers of a run as one."""
-
-    def __init__(self, writers: Sequence[Writer]) -> None:
-        self._writers = tuple(writers)
-
-    def write(self, step: int, metrics: Mapping[str, float]) -> None:
-        """Write one step's metrics everywhere."""
-        for writer in self._writers:
-            writer.write(step, metrics)
-
-    def truncate_after(self, step: int) -> None:
-        """Forget everything after `step` everywhere; -1 forgets all."""
-        for writer in self._writers:
-            writer.truncate_after(step)
-
-    def close(self) -> None:
-        """Close all writers."""
-        for writer in self._writers:
-            writer.close()
-
-
-def open_writers(folder: RunFolder, settings: LoggingConfig) -> MetricsWriters:
-    """The writers that the settings ask for; metrics.jsonl always, as the report is made from it."""
-    writers: list[Writer] = [JsonlWriter(folder.metrics)]
-    if settings.tensorboard:
-        from grpo_jax.tracking.tensorboard import TensorBoardWriter
-
-        writers.append(TensorBoardWriter(folder.tensorboard))
-    return MetricsWriters(writers)
-
-
-def plain_numbers(step: int, metrics: Mapping[str, float]) -> dict[str, float]:
-    """Metrics as Python numbers, whole numbers kept whole.
-
-    Raises:
-        ValueError: A value is not finite; the message names the metric and the step.
-    """
-    plain: dict[str, float] = {}
-    for name, value in metrics.items():
-        number = value if isinstance(value, int) else float(value)
-        if not math.isfinite(number):
-            raise ValueError(f"metric {name} is {number} at step {step}")
-        plain[name] = number
-    return plain
 
 
 def read_metrics(path: Path) -> list[dict[str, float]]:

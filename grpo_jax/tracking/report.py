@@ -14,21 +14,22 @@ from typing import Any
 from grpo_jax.records import ConfigError
 from grpo_jax.tracking.completions import completion_files
 from grpo_jax.tracking.metrics import read_metrics
-from grpo_jax.tracking.progress import first_and_last_fifth
 from grpo_jax.tracking.report_page import page
 from grpo_jax.tracking.report_plots import all_plots
 from grpo_jax.tracking.run_folder import RunFolder, write_text_atomically
+from grpo_jax.tracking.summary import first_and_last_fifth
 
 MAX_COMPLETIONS = 3_000  # a page with more is slow to open on a phone
 
 SUMMARY = ("reward/", "kl/mean", "eval/", "length/", "objective/entropy")
 
 
-def write_report(run_folders: Sequence[str | Path]) -> Path:
+def write_report(run_folders: Sequence[str | Path], pictures: bool = True) -> Path:
     """Write `report.html` into the first run's folder.
 
     Args:
         run_folders: Folders of runs; with several, curves are drawn together and completions carry the run's name.
+        pictures: Also write each plot as a PNG.
 
     Returns:
         The page's path.

@@ -79,6 +79,16 @@ class RunFolder:
         return self.path / "report.html"
 
     @property
+    def plots(self) -> Path:
+        """Every plot of the report as a PNG."""
+        return self.path / "plots"
+
+    @property
+    def profile(self) -> Path:
+        """Traces of the steps that `logging.profile_steps` names."""
+        return self.path / "profile"
+
+    @property
     def log(self) -> Path:
         """Everything said on the console, with times."""
         return self.path / "log.txt"

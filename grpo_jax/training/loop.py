@@ -36,12 +36,11 @@ from grpo_jax.rewards.pool import RewardPool
 from grpo_jax.rollout.collector import RolloutCollector
 from grpo_jax.rollout.dynamic_sampling import refill
 from grpo_jax.rollout.session import open_session
-from grpo_jax.tracking.completions import truncate_completions, write_completions
 from grpo_jax.tracking.log import close_logging, set_up_logging
-from grpo_jax.tracking.metrics import MetricsWriters, open_writers, read_metrics
-from grpo_jax.tracking.progress import Progress, first_and_last_fifth
-from grpo_jax.tracking.report import write_report
+from grpo_jax.tracking.metrics import read_metrics
 from grpo_jax.tracking.run_folder import RunFolder
+from grpo_jax.tracking.run_log import RunLog
+from grpo_jax.tracking.summary import first_and_last_fifth
 from grpo_jax.training.invalid_watch import InvalidWatch
 from grpo_jax.training.learner import Learner
 from grpo_jax.training.memory_plan import device_bytes, plan_memory, verdict
@@ -59,7 +58,7 @@ class RunResult:
     Attributes:
         run_folder: Everything the run wrote.
         final_model: Hugging Face folder of the last weights; written only when the run reached its last step.
-        report: Self-contained HTML page.
+        report: Self-contained HTML page; None where `logging.enabled` is false.
         steps: Steps done, those before a resume included.
         finished: False where SIGTERM ended the run early; starting it again goes on.
         first_reward_mean: Mean reward over the first fifth of the steps.
@@ -68,7 +67,7 @@ class RunResult:
 
     run_folder: Path
     final_model: Path
-    report: Path
+    report: Path | None
     steps: int
     finished: bool
     first_reward_mean: float
@@ -105,6 +104,8 @@ class _Run:
         self._config, self._folder = config, folder
         if not config.domains:
             raise ConfigError("domains is empty; a run needs at least one domain")
+        self._log = RunLog(folder, config, config_as_dict(config))
+        stack.callback(self._log.close)
         logger.info("loading %s", config.model.path)
         # Workers import their checkers while the model loads.
         self._pool = RewardPool(config.domains, config.rewards, config.curriculum.phases)
@@ -126,8 +127,6 @@ class _Run:
         self._best = BestSoFar()
         self._checkpoints = open_checkpoints(folder, config.checkpoint, resume)
         stack.callback(self._checkpoints.close)
-        self._writers: MetricsWriters = open_writers(folder, config.logging)
-        stack.callback(self._writers.close)
         self._done, self._state = self._start(resume)
         self._pool.wait_ready()
         folder.write_config(config_as_dict(config))
@@ -135,21 +134,20 @@ class _Run:
     def run(self) -> RunResult:
         """Steps from where the run stands to its end, or to SIGTERM."""
         every = self._config.evaluation.every_steps
-        first = self._done + 1
-        with Progress(self._total_steps, first, self._config.logging.every_steps) as progress, _on_sigterm() as stop:
+        with self._log.running(self._done, self._total_steps, self._pool.statistics), _on_sigterm() as stop:
             if self._done == 0 and every and self._evaluator and self._config.evaluation.before_training:
                 figures = self._evaluate(0)
-                self._writers.write(0, figures)
-                progress.note(_evaluation_line(0, figures))
+                self._log.write(0, figures)
+                self._log.note(_evaluation_line(0, figures))
             while self._done < self._total_steps and not stop:
                 step = self._done + 1
-                metrics = self._step(step)
+                with self._log.profiled(step):
+                    metrics = self._step(step)
                 if self._evaluator and every and (step % every == 0 or step == self._total_steps):
                     figures = self._evaluate(step)
                     metrics |= figures
-                    progress.note(_evaluation_line(step, figures))
-                self._writers.write(step, metrics)
-                progress.update(step, metrics)
+                    self._log.note(_evaluation_line(step, figures))
+                self._log.write(step, metrics)
                 self._done = step
                 self._save_if_due()
             # Whether it ended or was stopped, however late the signal came.
@@ -162,6 +160,7 @@ class _Run:
     def _step(self, step: int) -> dict[str, float]:
         """Draw, sample and score, learn; returns the step's metrics."""
         start = time.perf_counter()
+        self._log.stage("sampling")
         phase = self._phases.begin(step)
         prompts = next(self._loader)
         weights = self._session.engine.serve(self._learner.policy(self._state))
@@ -181,10 +180,10 @@ class _Run:
         self._invalid.check(step, [*collected.groups, *refilled.discarded])
         self._loader.record(step - 1, outcomes_of([*collected.groups, *refilled.discarded]))
         sampled_at = time.perf_counter()
+        self._log.stage("learning")
         self._state, learned = self._learner.learn(self._state, collected.groups, step, self._phases.domains)
         learned_at = time.perf_counter()
-        if step % self._config.logging.completions_every_steps == 0 or step in (1, self._total_steps):
-            write_completions(self._folder, step, collected.groups, learned.judged.advantages.tolist())
+        self._log.look(step, collected.groups, learned.judged.advantages.tolist())
         seconds = {
             "draw": drawn - start,
             "sampling": collected.sampling_seconds,
@@ -231,8 +230,7 @@ class _Run:
         # or goes on from another run's checkpoint.
         own = self._checkpoints.latest_step()
         kept = -1 if own is None else own
-        self._writers.truncate_after(kept)
-        truncate_completions(self._folder, kept)
+        self._log.truncate_after(kept)
         truncate_examples(self._folder.evaluations, kept)
         return done, state
 
@@ -240,6 +238,7 @@ class _Run:
         """Save at every so many steps and when the loop is left; a step that is saved already is not saved again."""
         every = self._config.checkpoint.every_steps
         if every and self._done and (leaving or self._done % every == 0):
+            self._log.stage("saving")
             host = {
                 "loader": self._loader.state(),
                 "learner": self._learner.host_state(),
@@ -253,6 +252,7 @@ class _Run:
     def _evaluate(self, step: int) -> dict[str, float]:
         assert self._evaluator is not None
         start = time.perf_counter()
+        self._log.stage("evaluating")
         weights = self._session.engine.serve(self._learner.policy(self._state))
         evaluation = self._evaluator.run(weights, int(self._state.num_updates))
         if self._config.evaluation.keep_examples:
@@ -280,7 +280,7 @@ class _Run:
                     self._config.model.lora,
                     self._config.model.path,
                 )
-        report = write_report([self._folder.path])
+        report = self._log.finish()
         rows = read_metrics(self._folder.metrics)
         first, last = first_and_last_fifth(rows, "reward/mean") or (float("nan"), float("nan"))
         return RunResult(self._folder.path, self._folder.final_model, report, self._done, finished, first, last)

@@ -72,6 +72,7 @@ def objective_metrics(groups: Sequence[RolloutGroup], learned: Learned) -> dict[
     domains = np.array([group.prompt.problem.domain for group in groups])
     for name in dict.fromkeys(domains.tolist()):
         metrics[f"kl/{name}"] = token_mean(sums.kl, domains == name)
+        metrics[f"entropy/{name}"] = token_mean(sums.entropy, domains == name)
     return metrics
 
 

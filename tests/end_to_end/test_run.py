@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A run of two steps through the front door, all that it leaves behind, and the commands that take it further."""
 
+import gzip
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -86,6 +87,28 @@ def test_the_runs_folder_is_complete(result: RunResult, folder: Path) -> None:
     assert (result.steps, result.finished) == (2, True)
 
 
+def test_a_quiet_run_writes_its_log_and_figures_alone(command, folder: Path) -> None:
+    words = ("exp_name=quiet", "logging.enabled=false", "evaluation.every_steps=0", "checkpoint.every_steps=0")
+    code, shown, _ = command("train", *words, "training.max_steps=1")
+    assert code == 0
+    written = {path.name for path in (folder / "out" / "quiet").rglob("*") if path.is_file()}
+    assert {"metrics.jsonl", "log.txt", "config.json"} <= written
+    assert not {name for name in written if name.startswith(("report", "step-", "events"))}
+    assert "report:" not in shown
+    assert "step 1/1" not in shown
+
+
+def test_chosen_steps_are_traced_for_tensorboard_and_perfetto(command, folder: Path) -> None:
+    words = ("exp_name=traced", "evaluation.every_steps=0", "checkpoint.every_steps=0", "logging.profile_steps=2")
+    assert command("train", *words)[0] == 0
+    profile = folder / "out" / "traced" / "profile"
+    (xplane,) = profile.glob("plugins/profile/*/*.xplane.pb")  # where TensorBoard's profile plugin looks
+    assert xplane.stat().st_size > 1_000
+    (perfetto,) = profile.glob("plugins/profile/*/perfetto_trace.json.gz")
+    events = json.loads(gzip.decompress(perfetto.read_bytes()))["traceEvents"]
+    assert [event["args"]["step_num"] for event in events if event.get("name") == "step"] == ["2"]
+
+
 def test_resolved_config_is_written(result: RunResult, folder: Path) -> None:
     written = json.loads((result.run_folder / "config.json").read_text())
     assert written["model"]["path"] == str(folder / "model")
@@ -106,7 +129,7 @@ def test_every_step_has_a_line_with_the_names_of_the_log(rows: list[dict[str, fl
         names |= {f"reward/{domain}/{part}" for part in ("mean", *settings.rewards)}
         names |= {f"reward_status/{domain}/{status}" for status in RewardStatus}
         names |= {f"domain_mix_{kind}/{domain}" for kind in ("actual", "target", "count")}
-        names |= {f"length/{domain}/mean", f"length/{domain}/truncated", f"kl/{domain}"}
+        names |= {f"length/{domain}/mean", f"length/{domain}/truncated", f"kl/{domain}", f"entropy/{domain}"}
     for row in rows[1:]:
         assert names <= row.keys()
     for row in (rows[0], rows[2]):

@@ -11,19 +11,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grpo_jax.config import LoggingConfig
-from grpo_jax.tracking.metrics import JsonlWriter, open_writers, plain_numbers, read_metrics
+from grpo_jax.tracking.metrics import JsonlTracker, read_metrics
 from grpo_jax.tracking.run_folder import RunFolder
+from grpo_jax.tracking.tracker import StepRecord, plain_numbers
 
 
 @pytest.fixture
 def path(tmp_path):
-    return tmp_path / "metrics.jsonl"
+    (tmp_path / "run").mkdir()
+    return tmp_path / "run" / "metrics.jsonl"
+
+
+def tracker_of(path):
+    return JsonlTracker(RunFolder(path.parent.parent, path.parent.name), LoggingConfig(), {})
 
 
 def write_steps(path, steps):
-    writer = JsonlWriter(path)
+    writer = tracker_of(path)
     for step in steps:
-        writer.write(step, {"reward/mean": step / 3})
+        writer.write(StepRecord(step, {"reward/mean": step / 3}))
     writer.close()
 
 
@@ -34,8 +40,8 @@ def test_each_step_is_one_json_object(path):
 
 
 def test_line_is_on_disk_before_the_writer_is_closed(path):
-    writer = JsonlWriter(path)
-    writer.write(1, {"loss": 0.5})
+    writer = tracker_of(path)
+    writer.write(StepRecord(1, {"loss": 0.5}))
     assert read_metrics(path) == [{"step": 1, "loss": 0.5}]
     writer.close()
 
@@ -50,15 +56,15 @@ def test_float32_and_its_python_float_give_equal_text(value):
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, np.float32("nan")])
 def test_value_that_is_not_finite_stops_naming_metric_and_step(path, value):
     with pytest.raises(ValueError, match=r"objective/loss .* step 7"):
-        JsonlWriter(path).write(7, {"objective/loss": value})
+        tracker_of(path).write(StepRecord(7, {"objective/loss": value}))
     assert not path.exists() or path.read_text() == ""
 
 
 def test_truncation_drops_later_steps_and_writing_goes_on(path):
     write_steps(path, [1, 2, 3, 4])
-    writer = JsonlWriter(path)
+    writer = tracker_of(path)
     writer.truncate_after(2)
-    writer.write(3, {"reward/mean": 9.0})
+    writer.write(StepRecord(3, {"reward/mean": 9.0}))
     writer.close()
     assert [row["step"] for row in read_metrics(path)] == [1, 2, 3]
     assert read_metrics(path)[-1]["reward/mean"] == 9.0
@@ -67,7 +73,7 @@ def test_truncation_drops_later_steps_and_writing_goes_on(path):
 def test_truncation_leaves_the_kept_text_as_it_was(path):
     write_steps(path, [1, 2, 3])
     before = path.read_text().splitlines()[:2]
-    JsonlWriter(path).truncate_after(2)
+    tracker_of(path).truncate_after(2)
     assert path.read_text().splitlines() == before
 
 
@@ -76,7 +82,7 @@ def test_torn_last_line_is_dropped(path, torn):
     write_steps(path, [1, 2])
     with path.open("a") as file:
         file.write(torn)
-    JsonlWriter(path).truncate_after(9)
+    tracker_of(path).truncate_after(9)
     assert [row["step"] for row in read_metrics(path)] == [1, 2]
     assert path.read_text().endswith("\n")
 
@@ -84,31 +90,12 @@ def test_torn_last_line_is_dropped(path, torn):
 def test_damage_before_the_last_line_is_reported_with_its_line(path):
     path.write_text('{"step": 1}\nbroken\n{"step": 3}\n')
     with pytest.raises(ValueError, match=r"metrics\.jsonl:2"):
-        JsonlWriter(path).truncate_after(9)
+        tracker_of(path).truncate_after(9)
 
 
 def test_minus_one_forgets_all_and_an_absent_file_is_nothing_to_truncate(path):
-    JsonlWriter(path).truncate_after(3)
+    tracker_of(path).truncate_after(3)
     assert not path.exists()
     write_steps(path, [0, 1])
-    JsonlWriter(path).truncate_after(-1)
+    tracker_of(path).truncate_after(-1)
     assert read_metrics(path) == []
-
-
-def test_tensorboard_gets_the_same_scalars_and_is_optional(tmp_path):
-    folder = RunFolder(tmp_path, "a")
-    folder.create()
-    writers = open_writers(folder, LoggingConfig(tensorboard=True))
-    writers.write(1, {"reward/mean": 0.5})
-    writers.truncate_after(0)
-    writers.write(1, {"reward/mean": 0.25})
-    writers.close()
-    assert len(list(folder.tensorboard.glob("events.*"))) >= 1
-    assert read_metrics(folder.metrics) == [{"step": 1, "reward/mean": 0.25}]
-
-    other = RunFolder(tmp_path, "b")
-    other.create()
-    writers = open_writers(other, LoggingConfig(tensorboard=False))
-    writers.write(1, {"reward/mean": 0.5})
-    writers.close()
-    assert not other.tensorboard.exists()

@@ -9,10 +9,12 @@ from html.parser import HTMLParser
 
 import pytest
 
+from grpo_jax.config import LoggingConfig
 from grpo_jax.records import ConfigError
-from grpo_jax.tracking.metrics import JsonlWriter
+from grpo_jax.tracking.metrics import JsonlTracker
 from grpo_jax.tracking.report import MAX_COMPLETIONS, write_report
 from grpo_jax.tracking.run_folder import RunFolder
+from grpo_jax.tracking.tracker import StepRecord
 
 HOSTILE = '</script><script>alert(1)</script><!-- <b>bold</b> & "quoted" \u2028 å'
 
@@ -43,9 +45,9 @@ class Page(HTMLParser):
 def make_run(tmp_path, name, metrics, texts=()):
     folder = RunFolder(tmp_path, name)
     folder.create()
-    writer = JsonlWriter(folder.metrics)
+    writer = JsonlTracker(folder, LoggingConfig(), {})
     for step, row in enumerate(metrics, start=1):
-        writer.write(step, row)
+        writer.write(StepRecord(step, row))
     writer.close()
     row = {
         "problem_id": "p",
