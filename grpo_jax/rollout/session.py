@@ -98,6 +98,7 @@ def open_session(config: RunConfig, published: Published | None = None) -> Sessi
             lora=lora,
         ),
         slots=config.sampling.slots,
+        lanes=config.sampling.lanes,
     )
     return Session(
         arch=arch,

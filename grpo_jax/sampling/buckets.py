@@ -6,12 +6,30 @@ SMALLEST = 32
 """Below this, padding costs less than another compiled program."""
 
 
+SMALLEST_CACHE = 64
+"""Columns of the smallest own cache."""
+
+
 def buckets_up_to(largest: int) -> tuple[int, ...]:
     """Powers of two from 32 that are below `largest`, then `largest` rounded up to a multiple of 8."""
     last = -(-largest // 8) * 8
     sizes = []
     size = SMALLEST
     while size < last:
+        sizes.append(size)
+        size *= 2
+    return (*sizes, last)
+
+
+def column_buckets(limit: int, chunk_tokens: int) -> tuple[int, ...]:
+    """Columns that own caches come in where samples have up to `limit` tokens: whole chunks, doubling from about 64.
+
+    A sample may start late in its first chunk, and a chunk is appended whole, so the last bucket has room for both.
+    """
+    last = -(-(limit + chunk_tokens - 1) // chunk_tokens) * chunk_tokens
+    sizes = []
+    size = -(-SMALLEST_CACHE // chunk_tokens) * chunk_tokens
+    while 3 * size <= 2 * last:
         sizes.append(size)
         size *= 2
     return (*sizes, last)

@@ -1,164 +1,199 @@
 # Copyright 2026 The grpo_jax authors
 # SPDX-License-Identifier: Apache-2.0
-"""The compiled programs of sampling: prefill of prompts, a chunk of decode steps, growth and compaction of the cache.
+"""One chunk of decode: a fixed number of steps in one device program.
 
-Lanes are group-major: N prompts x C samples. A prompt's keys and values are stored once and read by all its lanes in
-one batched matrix product. Every lane of a wave is at the same step, so each step writes one uniform cache column.
+Within a chunk the cache of earlier tokens is only read. Every step writes one uniform column of a small stage, whatever
+the lanes' lengths, and the stage goes to the lanes' own caches once, at the end. A lane that ends takes up the next
+sample of its slot at the following step, so no lane waits while its group has samples left:
 
-    prompt   p0 p1 p2 p3 .  .          keys of p0..p2 come from prefill; p3, the last real token, is the lane's
-    own            p3 a  b  c  .  .    first decode input, so first and later tokens share one code path
+    step        0  1  2  3  4  5         lane 0 goes on with sample 1, which ends at step 2; sample 5 starts at step 3
+    stage       a  b  c  x  y  z         in column 3 of the block that the chunk appends
+    seen at 4   .  .  .  o  o            own part: nothing; stage: columns 3 and 4
 """
 
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
-from flax import nnx
-from jaxtyping import Array, Bool, Float, Float32, Int32, Key
+from jaxtyping import Array, Bool, Float32, Int8, Int32
 
 from grpo_jax.models.architecture import Architecture
-from grpo_jax.models.attention import MASKED, attend, causal_mask, group_queries
 from grpo_jax.models.transformer import rms_norm, rotations_at, scaled_embedding
-from grpo_jax.sampling.serving import ServingBlock, ServingWeights, block_graph
-from grpo_jax.sampling.token_choice import Cuts, choose
+from grpo_jax.sampling.cached_attention import KeysValues, Span, Spans, attend_cached
+from grpo_jax.sampling.serving import ServingWeights, serving_blocks
+from grpo_jax.sampling.state import Lanes, Slots
+from grpo_jax.sampling.token_choice import choose
 
-KeysValues = list[tuple[Float[Array, "..."], Float[Array, "..."]]]
-"""Keys and values of each layer: prompts [N, K, P, H], own tokens [N, C, K, S, H]."""
-
-
-class Slots(NamedTuple):
-    """What the lanes of one prompt share; the first dim of every leaf is N."""
-
-    prompt_kv: KeysValues
-    prompt_length: Int32[Array, " N"]
-    temperature: Float32[Array, " N"]
-    limit: Int32[Array, " N"]
-    cuts: Cuts
-
-
-class Lanes(NamedTuple):
-    """One sample a lane; the first two dims of every leaf are N and C."""
-
-    own_kv: KeysValues
-    token: Int32[Array, "N C"]
-    done: Bool[Array, "N C"]
-    key: Key[Array, "N C"]
+STOPPED, CUT_OFF = 1, 2
+"""How a sample ended: by a stop id, at its token limit."""
 
 
 class ChunkOutput(NamedTuple):
-    """Tokens of one chunk; entries after a lane's end are not written by it and hold zeros."""
+    """What each lane sampled at each step of a chunk.
+
+    Attributes:
+        tokens: Ids.
+        logprobs: Natural log-probabilities under the full softmax.
+        truncated_logprobs: The same after the cuts.
+        sample: Sample that the token belongs to, or -1 where the lane had none.
+        place: Index of the token in its sample.
+        finish: `STOPPED` or `CUT_OFF` at a sample's last token, else 0.
+    """
 
     tokens: Int32[Array, "N C chunk"]
     logprobs: Float32[Array, "N C chunk"]
     truncated_logprobs: Float32[Array, "N C chunk"]
+    sample: Int32[Array, "N C chunk"]
+    place: Int32[Array, "N C chunk"]
+    finish: Int8[Array, "N C chunk"]
 
 
-def prefill(weights: ServingWeights, prompt_ids: Int32[Array, "N P"], *, arch: Architecture) -> KeysValues:
-    """Prompt keys and values of each layer, head-major, of right-padded prompts. No head, no last hidden state."""
-    positions = jnp.arange(prompt_ids.shape[1])
-    rotations = rotations_at(arch, positions)
-    x = scaled_embedding(weights["embedding"], prompt_ids, arch)
-    keys_values: KeysValues = []
-    for layer, block in enumerate(_blocks(weights, arch)):
-        sliding = arch.sliding_layers[layer]
-        q, k, v = block.attention_inputs(x, rotations[int(sliding)])
-        mask = causal_mask(positions, positions, arch.sliding_window if sliding else None)
-        x = block.residual(x, attend(q, k, v, mask[None], arch.query_scale))
-        keys_values.append((jnp.swapaxes(k, 1, 2), jnp.swapaxes(v, 1, 2)))
-    return keys_values
+class _Carry(NamedTuple):
+    """What changes from step to step; `stage_start` is the first stage column of the lane's sample."""
+
+    step: Int32[Array, ""]
+    lanes: Lanes
+    stage: list[KeysValues]
+    stage_start: Int32[Array, "N C"]
+    output: ChunkOutput
 
 
 def decode_chunk(
     weights: ServingWeights,
     slots: Slots,
     lanes: Lanes,
-    start: Int32[Array, ""],
-    stop_ids: Int32[np.ndarray, " stops"],
+    killed: Int32[Array, "N C"],
     *,
     arch: Architecture,
     num_steps: int,
     with_cuts: bool,
-) -> tuple[Lanes, ChunkOutput]:
-    """Run up to `num_steps` decode steps, ending early only when every lane is done.
+) -> tuple[Lanes, ChunkOutput, Int32[Array, "N C"]]:
+    """Run `num_steps` decode steps, fewer only when no lane has anything to do.
 
     Args:
         weights: Serving view of the policy.
         slots: The prompts.
-        lanes: Their samples; the cache holds at least `start` columns, and one more for each step that is run.
-        start: Tokens that every lane has sampled so far; the first step writes cache column `start`.
-        stop_ids: Ids that end a lane (kept as its last token).
+        lanes: Their samples; own caches have room for `num_steps` more columns.
+        killed: Samples of each slot that its lanes drop if they still hold them; -1 is none.
         arch: The model.
         num_steps: Length of the chunk.
-        with_cuts: Whether any lane has top-p, top-k or min-p on.
+        with_cuts: Whether any slot has top-p, top-k or min-p on.
 
     Returns:
-        The lanes after the chunk, and its tokens.
+        The lanes after the chunk, its tokens, and the lanes' `own_end`.
     """
     num_slots, num_lanes = lanes.token.shape
-    blocks = _blocks(weights, arch)
+    blocks = serving_blocks(weights, arch)
     head = weights["embedding"] if arch.tied_embeddings else weights["head"]
-    temperature, *each_cut = (jnp.repeat(leaf, num_lanes) for leaf in (slots.temperature, *slots.cuts))
-    cuts = Cuts(*each_cut) if with_cuts else None
+    own_kv = lanes.own_kv
+    cuts = jax.tree.map(lambda leaf: jnp.repeat(leaf, num_lanes), slots.cuts) if with_cuts else None
+    temperature = jnp.repeat(slots.temperature, num_lanes)
 
-    def step(carry: tuple[Array, Lanes, ChunkOutput]) -> tuple[Array, Lanes, ChunkOutput]:
-        i, lanes, output = carry
-        column = start + i
-        positions = (slots.prompt_length - 1 + column)[:, None]
-        rotations = rotations_at(arch, positions)
+    def step(carry: _Carry) -> _Carry:
+        i = carry.step
+        lanes, stage_start = _refill(carry.lanes, carry.stage_start, slots, i)
+        rotations = rotations_at(arch, slots.prompt_length[:, None] - 1 + lanes.count)
+        spans = [_spans(slots, lanes, stage_start, i, window) for window in (None, arch.sliding_window)]
         x = scaled_embedding(weights["embedding"], lanes.token, arch)
-        own_kv: KeysValues = []
+        stage: list[KeysValues] = []
         for layer, block in enumerate(blocks):
-            sliding = arch.sliding_layers[layer]
-            q, k, v = block.attention_inputs(x, rotations[int(sliding)])
-            own_k, own_v = lanes.own_kv[layer]
-            own = (_write(own_k, k, column, axis=3), _write(own_v, v, column, axis=3))
-            own_kv.append(own)
-            window = arch.sliding_window if sliding else None
-            x = block.residual(x, _attend(q, slots, slots.prompt_kv[layer], own, column, arch.query_scale, window))
+            sliding = int(arch.sliding_layers[layer])
+            q, k, v = block.attention_inputs(x, rotations[sliding])
+            stage_k, stage_v = carry.stage[layer]
+            stage.append((_write(stage_k, k, i, axis=3), _write(stage_v, v, i, axis=3)))
+            parts = slots.prompt_kv[layer], own_kv[layer], stage[layer]
+            x = block.residual(x, attend_cached(q, *parts, spans[sliding], arch.query_scale))
         hidden = rms_norm(x, weights["final_norm"], arch).reshape(num_slots * num_lanes, -1)
         logits = jnp.einsum("bd,vd->bv", hidden, head, preferred_element_type=jnp.float32)
-        keys = jax.vmap(lambda key: jax.random.fold_in(key, column))(lanes.key.reshape(-1))
-        choice = choose(logits, temperature, keys, cuts)
+        choice = choose(logits, temperature, _token_keys(slots, lanes), cuts)
         token, logprob, truncated = (leaf.reshape(num_slots, num_lanes) for leaf in choice)
-        token = jnp.where(lanes.done, 0, token)
-        new = ChunkOutput(token, jnp.where(lanes.done, 0, logprob), jnp.where(lanes.done, 0, truncated))
-        output = ChunkOutput(*(_write(buffer, values, i, axis=2) for buffer, values in zip(output, new, strict=True)))
-        ended = jnp.any(token[..., None] == stop_ids, axis=-1) | (column + 1 >= slots.limit[:, None])
-        return i + 1, Lanes(own_kv, token, lanes.done | ended, lanes.key), output
+        stopped = jnp.any(token[..., None] == slots.stop_ids[:, None], axis=-1)
+        ended = stopped | (lanes.count + 1 >= slots.limit[:, None])
+        finish = jnp.where(lanes.done, 0, jnp.where(stopped, STOPPED, jnp.where(ended, CUT_OFF, 0)))
+        new = ChunkOutput(
+            token, logprob, truncated, jnp.where(lanes.done, -1, lanes.sample), lanes.count, finish.astype(jnp.int8)
+        )
+        output = ChunkOutput(*(_write(old, values, i, axis=2) for old, values in zip(carry.output, new, strict=True)))
+        lanes = lanes._replace(token=token, count=lanes.count + 1, done=lanes.done | ended)
+        return _Carry(i + 1, lanes, stage, stage_start, output)
 
-    def going(carry: tuple[Array, Lanes, ChunkOutput]) -> Bool[Array, ""]:
-        return (carry[0] < num_steps) & ~jnp.all(carry[1].done)
+    def going(carry: _Carry) -> Bool[Array, ""]:
+        waiting = carry.lanes.next_sample < slots.num_samples
+        return (carry.step < num_steps) & ~jnp.all(carry.lanes.done & ~waiting[:, None])
 
     shape = (num_slots, num_lanes, num_steps)
-    empty = ChunkOutput(jnp.zeros(shape, jnp.int32), jnp.zeros(shape), jnp.zeros(shape))
-    _, lanes, output = jax.lax.while_loop(going, step, (jnp.int32(0), lanes, empty))
-    return lanes, output
+    stage_shape = (num_slots, num_lanes, arch.num_kv_heads, num_steps, arch.head_size)
+    zeros = jnp.zeros(shape)
+    none = jnp.full(shape, -1, jnp.int32)
+    start = _Carry(
+        step=jnp.int32(0),
+        lanes=lanes._replace(
+            own_kv=[], done=lanes.done | jnp.any(lanes.sample[:, :, None] == killed[:, None], axis=-1)
+        ),
+        stage=[(jnp.zeros(stage_shape, k.dtype), jnp.zeros(stage_shape, v.dtype)) for k, v in own_kv],
+        stage_start=jnp.zeros((num_slots, num_lanes), jnp.int32),
+        output=ChunkOutput(none, zeros, zeros, none, none, jnp.zeros(shape, jnp.int8)),
+    )
+    _, lanes, stage, stage_start, output = jax.lax.while_loop(going, step, start)
+    written = lanes.own_end
+    flushed = [
+        (_append(own_k, stage_k, written), _append(own_v, stage_v, written))
+        for (own_k, own_v), (stage_k, stage_v) in zip(own_kv, stage, strict=True)
+    ]
+    started = written == 0
+    lanes = lanes._replace(
+        own_kv=flushed,
+        own_start=jnp.where(started, stage_start, lanes.own_start),
+        own_end=jnp.where(lanes.done, 0, written + num_steps),
+    )
+    return lanes, output, lanes.own_end
 
 
-def grow(own_kv: KeysValues, num_columns: int) -> KeysValues:
-    """Add empty cache columns at the end, up to `num_columns` in all."""
-    return jax.tree.map(
-        lambda cache: jnp.pad(cache, ((0, 0), (0, 0), (0, 0), (0, num_columns - cache.shape[3]), (0, 0))), own_kv
+def _refill(
+    lanes: Lanes, stage_start: Int32[Array, "N C"], slots: Slots, step: Int32[Array, ""]
+) -> tuple[Lanes, Int32[Array, "N C"]]:
+    """Lanes that are done take up the next samples of their slot, in the order of the lanes."""
+    candidate = lanes.next_sample[:, None] + jnp.cumsum(lanes.done, axis=1) - 1
+    taken = lanes.done & (candidate < slots.num_samples[:, None])
+    last_token = jnp.broadcast_to(slots.last_token[:, None], lanes.token.shape)
+    refilled = lanes._replace(
+        own_start=jnp.where(taken, 0, lanes.own_start),
+        own_end=jnp.where(taken, 0, lanes.own_end),
+        sample=jnp.where(taken, candidate, lanes.sample),
+        count=jnp.where(taken, 0, lanes.count),
+        token=jnp.where(taken, last_token, lanes.token),
+        done=lanes.done & ~taken,
+        next_sample=lanes.next_sample + taken.sum(axis=1, dtype=jnp.int32),
+    )
+    return refilled, jnp.where(taken, step, stage_start)
+
+
+def _spans(
+    slots: Slots, lanes: Lanes, stage_start: Int32[Array, "N C"], step: Int32[Array, ""], window: int | None
+) -> Spans:
+    """What each lane's present token sees; a window reaches back over stage, own part and prompt in this order."""
+    prompt_end = slots.prompt_length[:, None] - 1
+    stage_end = jnp.broadcast_to(step + 1, stage_start.shape)
+    if window is None:
+        return Spans(
+            Span(jnp.zeros_like(prompt_end), prompt_end),
+            Span(lanes.own_start, lanes.own_end),
+            Span(stage_start, stage_end),
+        )
+    return Spans(
+        Span(jnp.maximum(prompt_end + lanes.count + 1 - window, 0), prompt_end),
+        Span(jnp.maximum(lanes.own_start + lanes.count + 1 - window, lanes.own_start), lanes.own_end),
+        Span(jnp.maximum(stage_end - window, stage_start), stage_end),
     )
 
 
-def compact(
-    slots: Slots,
-    lanes: Lanes,
-    slot_index: Int32[Array, " N"],
-    lane_index: Int32[Array, "N C"],
-    unused: Bool[Array, "N C"],
-) -> tuple[Slots, Lanes]:
-    """Gather the live slots and, in each, the live lanes; `unused` marks the fill that is born done."""
-    slots = jax.tree.map(lambda leaf: leaf[slot_index], slots)
-    lanes = jax.tree.map(lambda leaf: leaf[slot_index[:, None], lane_index], lanes)
-    return slots, lanes._replace(done=lanes.done | unused)
+def _token_keys(slots: Slots, lanes: Lanes) -> Array:
+    """Keys of (prompt, sample, token), one a lane, flat."""
 
+    def key(of_prompt: Array, sample: Array, place: Array) -> Array:
+        return jax.random.fold_in(jax.random.fold_in(of_prompt, sample), place)
 
-def _blocks(weights: ServingWeights, arch: Architecture) -> list[ServingBlock]:
-    graph = block_graph(arch)
-    return [nnx.merge(graph, layer) for layer in weights["layers"]]
+    return jax.vmap(jax.vmap(key, in_axes=(None, 0, 0)))(slots.key, lanes.sample, lanes.count).reshape(-1)
 
 
 def _write(buffer: Array, new: Array, index: Int32[Array, ""], axis: int) -> Array:
@@ -166,33 +201,11 @@ def _write(buffer: Array, new: Array, index: Int32[Array, ""], axis: int) -> Arr
     return jax.lax.dynamic_update_slice_in_dim(buffer, jnp.expand_dims(new, axis), index, axis)
 
 
-def _attend(
-    q: Float[Array, "N C heads H"],
-    slots: Slots,
-    prompt_kv: tuple[Float[Array, "N K P H"], Float[Array, "N K P H"]],
-    own_kv: tuple[Float[Array, "N C K S H"], Float[Array, "N C K S H"]],
-    column: Int32[Array, ""],
-    scale: float,
-    window: int | None,
-) -> Float[Array, "N C heads H"]:
-    """One query a lane over the prompt's and its own keys, under one softmax."""
-    (prompt_k, prompt_v), (own_k, own_v) = prompt_kv, own_kv
-    num_prompt = prompt_k.shape[2]
-    grouped = group_queries(q * scale, prompt_k.shape[1])
-    to_prompt = jnp.einsum("nckrh,nkph->nckrp", grouped, prompt_k, preferred_element_type=jnp.float32)
-    to_own = jnp.einsum("nckrh,ncksh->nckrs", grouped, own_k, preferred_element_type=jnp.float32)
-    prompt_positions = jnp.arange(num_prompt)
-    last = slots.prompt_length[:, None] - 1
-    see_prompt = prompt_positions < last
-    own_columns = jnp.arange(own_k.shape[3])
-    see_own = own_columns <= column
-    if window is not None:
-        see_prompt &= last + column - prompt_positions < window
-        see_own &= column - own_columns < window
-    scores = jnp.concatenate(
-        [jnp.where(see_prompt[:, None, None, None], to_prompt, MASKED), jnp.where(see_own, to_own, MASKED)], axis=-1
-    )
-    weights = jax.nn.softmax(scores, axis=-1).astype(own_v.dtype)
-    out = jnp.einsum("nckrp,nkph->nckrh", weights[..., :num_prompt], prompt_v)
-    out += jnp.einsum("nckrs,ncksh->nckrh", weights[..., num_prompt:], own_v)
-    return out.reshape(q.shape)
+def _append(own: Array, stage: Array, written: Int32[Array, "N C"]) -> Array:
+    """The own cache with each lane's stage after its `written` columns, from the first column on when it is full."""
+    first = jax.lax.rem(written, own.shape[3])
+
+    def one(own: Array, stage: Array, first: Array) -> Array:
+        return jax.lax.dynamic_update_slice_in_dim(own, stage, first, axis=1)
+
+    return jax.vmap(jax.vmap(one))(own, stage, first)

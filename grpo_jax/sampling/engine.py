@@ -2,26 +2,40 @@
 # SPDX-License-Identifier: Apache-2.0
 """The sampler: takes prompts as token ids, yields completions as they end. It never sees text."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from grpo_jax.models.transformer import Params
 from grpo_jax.sampling.programs import Programs
 from grpo_jax.sampling.request import Sample, SampleRequest
+from grpo_jax.sampling.schedule import Counts, Schedule
 from grpo_jax.sampling.serving import ServingWeights
-from grpo_jax.sampling.wave import Wave
+
+LANES_SHARING = 4
+"""Lanes of a prompt below which further slots are not worth what sharing it saves."""
 
 
 class SamplingEngine:
-    """Draws completions with the compiled programs of one model on one mesh; weights are an argument of every call."""
+    """Draws completions with the compiled programs of one model on one mesh; weights are an argument of every call.
 
-    def __init__(self, programs: Programs, slots: int | None = None):
+    Attributes:
+        counts: Work done since the sampler was made.
+    """
+
+    def __init__(self, programs: Programs, slots: int | None = None, lanes: int | None = None):
         """Set up the sampler; each program compiles when first used.
 
         Args:
             programs: Of the model.
-            slots: Prompts decoded at once; None is all of a call.
+            slots: Prompts decoded at once on all devices; None follows from the lanes, or is all of a call.
+            lanes: Samples decoded at once on all devices; None is all of the prompts in slots.
         """
-        self._programs, self._slots = programs, slots
+        self._programs, self._slots, self._lanes = programs, slots, lanes
+        self.counts = Counts()
+
+    @property
+    def num_compiled(self) -> Mapping[str, int]:
+        """Programs compiled so far, by name; `chunk` is decode."""
+        return self._programs.num_compiled
 
     def serve(self, params: Params) -> ServingWeights:
         """The rollout copy of the weights: adapters merged, cast, unstacked and resharded by one program."""
@@ -44,10 +58,21 @@ class SamplingEngine:
         """
         for request in requests:
             self._check(request)
-        wave = self._slots or len(requests)
-        for first in range(0, len(requests), wave):
-            ended = Wave(self._programs, weights, requests[first : first + wave], num_samples, seed, step).run()
-            yield from (Sample(first + slot, sample, completion) for slot, sample, completion in ended)
+        if not requests:
+            return
+        num_slots, num_lanes = batch_shape(len(requests), num_samples, self._slots, self._lanes)
+        multiple = self._programs.num_shards
+        yield from Schedule(
+            self._programs,
+            weights,
+            requests,
+            num_samples,
+            num_slots=-(-num_slots // multiple) * multiple,
+            num_lanes=num_lanes,
+            seed=seed,
+            step=step,
+            counts=self.counts,
+        ).run()
 
     def _check(self, request: SampleRequest) -> None:
         length = len(request.token_ids)
@@ -58,3 +83,21 @@ class SamplingEngine:
                 f"max_tokens={request.max_tokens} after a prompt of {length} tokens exceeds the model's context of "
                 f"{self._programs.max_positions}"
             )
+
+
+def batch_shape(num_prompts: int, num_samples: int, slots: int | None, lanes: int | None) -> tuple[int, int]:
+    """Slots, and lanes of each slot, for a call.
+
+    Args:
+        num_prompts: Prompts of the call.
+        num_samples: Samples of each.
+        slots: Prompts at once, or None.
+        lanes: Samples at once in all slots, or None.
+    """
+    if lanes is None:
+        return min(slots or num_prompts, num_prompts), num_samples
+    if slots is None:
+        # A prompt's keys are read once for all its lanes, so few lanes a slot share little.
+        slots = lanes // min(num_samples, max(LANES_SHARING, lanes // num_prompts))
+    slots = max(1, min(slots, num_prompts, lanes))
+    return slots, max(1, min(num_samples, lanes // slots))

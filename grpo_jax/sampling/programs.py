@@ -6,40 +6,43 @@ Every output has a stated sharding: left to the compiler, the cache would come b
 layout than it went in, and the second chunk would compile again.
 """
 
-from collections.abc import Sequence
-from functools import partial
+from collections import Counter
+from collections.abc import Callable, Sequence
+from functools import partial, wraps
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.sharding import Mesh
-from jaxtyping import Array, Key, UInt32
 
 from grpo_jax.models.architecture import Architecture
 from grpo_jax.models.lora import LoraSpec, merged
 from grpo_jax.models.transformer import Params
-from grpo_jax.parallel.rules import batch_multiple, batch_sharding, param_shardings
+from grpo_jax.parallel.rules import batch_multiple, batch_sharding, param_shardings, replicated
 from grpo_jax.sampling.buckets import buckets_up_to
-from grpo_jax.sampling.decode import KeysValues, Lanes, Slots, compact, decode_chunk, grow, prefill
+from grpo_jax.sampling.decode import decode_chunk
+from grpo_jax.sampling.prefill import prefill
 from grpo_jax.sampling.serving import serving_names, serving_view
+from grpo_jax.sampling.state import Lanes, Slots, compact, empty_state, grow, own_columns, put_groups
 
 
 class Programs:
     """Compiled programs, each compiled when first used with a shape, and the settings that are fixed with them.
 
     Attributes:
-        by_slot: Sharding of arrays whose first dim is the prompts of a wave.
-        slot_multiple: What the number of prompts of a wave is a multiple of.
-        stop_ids: Ids that end a completion.
+        by_slot: Sharding of arrays whose first dim is the slots.
+        replicated: Sharding of what every device holds.
+        num_shards: Parts that the slots are split into; their number is a multiple of it.
+        stop_ids: Ids that end a completion of any prompt.
         pad_id: Fill of prompts.
         chunk_tokens: Decode steps of one device program.
         max_prompt_tokens: Longest prompt that will come: the largest prompt bucket.
         max_positions: The model's context, in tokens.
         prompt_buckets: Padded prompt lengths that occur.
+        num_compiled: Programs compiled so far, by name.
         serve: Parameters to serving weights.
-        prefill, chunk, grow, compact: The functions of `decode.py`, `chunk` taking its lanes over.
-        empty_cache, lane_keys: Those below.
+        prefill, chunk, empty_state, put_groups, grow, compact: The functions of `prefill.py`, `decode.py` and
+            `state.py`; those that change lanes take them over.
     """
 
     def __init__(
@@ -70,49 +73,63 @@ class Programs:
             max_prompt_tokens: Longest prompt that will come.
             lora: Adapters that come with the parameters of `serve`, to be merged into them.
         """
-        self.by_slot, self.slot_multiple = batch_sharding(mesh), batch_multiple(mesh)
-        self.stop_ids = np.asarray(sorted(set(stop_ids)), np.int32)
+        self.by_slot, self.num_shards = batch_sharding(mesh), batch_multiple(mesh)
+        self.replicated = replicated(mesh)
+        self.stop_ids = tuple(sorted(set(stop_ids)))
         self.pad_id, self.chunk_tokens = pad_id, chunk_tokens
         self.max_prompt_tokens, self.max_positions = max_prompt_tokens, arch.max_positions
         self.prompt_buckets = buckets_up_to(max_prompt_tokens)
+        self.num_compiled: Counter[str] = Counter()
+        self._arch = arch
 
         view = partial(serving_view, arch=arch, dtype=dtype)
-        self.serve = jax.jit(
+        self.serve = self._program(
+            "serve",
             lambda params: view(merged(params, lora)),
             out_shardings=param_shardings(mesh, jax.eval_shape(view, shapes), serving_names(names, arch)),
         )
         prompt_kv, own_kv = _cache_shardings(arch, mesh)
         slots = Slots._make([prompt_kv, *[self.by_slot] * (len(Slots._fields) - 1)])
         lanes = Lanes._make([own_kv, *[self.by_slot] * (len(Lanes._fields) - 1)])
-        self.prefill = jax.jit(partial(prefill, arch=arch), out_shardings=prompt_kv)
-        self.chunk = jax.jit(
-            partial(decode_chunk, arch=arch, stop_ids=self.stop_ids),
-            static_argnames=("num_steps", "with_cuts"),
+        self.prefill = self._program("prefill", partial(prefill, arch=arch), out_shardings=prompt_kv)
+        self.chunk = self._program(
+            "chunk",
+            partial(decode_chunk, arch=arch, num_steps=chunk_tokens),
+            static_argnames="with_cuts",
             donate_argnames="lanes",
-            out_shardings=(lanes, self.by_slot),
+            out_shardings=(lanes, self.by_slot, self.by_slot),
         )
-        self.grow = jax.jit(grow, static_argnames="num_columns", out_shardings=own_kv)
-        self.compact = jax.jit(compact, out_shardings=(slots, lanes))
-        self.empty_cache = jax.jit(
-            partial(empty_cache, arch=arch, dtype=dtype), static_argnums=(0, 1, 2), out_shardings=own_kv
+        self.empty_state = self._program(
+            "empty_state",
+            partial(empty_state, arch=arch, dtype=dtype),
+            static_argnums=(0, 1, 2, 3, 4),
+            out_shardings=(slots, lanes),
         )
-        self.lane_keys = jax.jit(lane_keys, static_argnames="num_samples", out_shardings=self.by_slot)
+        self.put_groups = self._program(
+            "put_groups",
+            partial(put_groups, num_shards=self.num_shards),
+            donate_argnames=("slots", "lanes"),
+            out_shardings=(slots, lanes),
+        )
+        self.grow = self._program("grow", grow, static_argnames="columns", out_shardings=own_kv)
+        self.compact = self._program(
+            "compact", partial(compact, num_shards=self.num_shards), out_shardings=(slots, lanes)
+        )
 
+    def own_columns(self, num_columns: int) -> tuple[int, ...]:
+        """Columns of each layer's own cache where lanes have up to `num_columns`."""
+        return tuple(own_columns(self._arch, num_columns, self.chunk_tokens))
 
-def empty_cache(num_slots: int, num_samples: int, num_columns: int, *, arch: Architecture, dtype: Any) -> KeysValues:
-    """Own keys and values of every layer before the first token."""
-    shape = (num_slots, num_samples, arch.num_kv_heads, num_columns, arch.head_size)
-    return [(jnp.zeros(shape, dtype), jnp.zeros(shape, dtype)) for _ in range(arch.num_layers)]
+    def _program(self, name: str, function: Callable[..., Any], **options: Any) -> Any:
+        """The function jitted under a name; each tracing of it is a program compiled."""
 
+        @wraps(function)
+        def counted(*args: Any, **kwargs: Any) -> Any:
+            self.num_compiled[name] += 1
+            return function(*args, **kwargs)
 
-def lane_keys(
-    seed: UInt32[Array, ""], step: UInt32[Array, ""], streams: UInt32[Array, " N"], num_samples: int
-) -> Key[Array, "N C"]:
-    """Threefry keys of (seed, step, stream, sample): the same wherever and beside whatever a sample is decoded."""
-    base = jax.random.fold_in(jax.random.key(seed, impl="threefry2x32"), step)
-    by_stream = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(base, streams)
-    by_sample = jax.vmap(jax.random.fold_in, in_axes=(None, 0))
-    return jax.vmap(by_sample, in_axes=(0, None))(by_stream, jnp.arange(num_samples))
+        counted.__name__ = counted.__qualname__ = name
+        return jax.jit(counted, **options)
 
 
 def _cache_shardings(arch: Architecture, mesh: Mesh) -> tuple[Any, Any]:

@@ -86,9 +86,11 @@ def serving_names(names: Params, arch: Architecture) -> ServingWeights:
     return {**rest, "layers": [layer] * arch.num_layers}
 
 
-def block_graph(arch: Architecture) -> nnx.GraphDef:
-    """Static half of a `ServingBlock`; merge it with one layer's weights."""
-    return nnx.split(nnx.eval_shape(lambda: ServingBlock(arch, rngs=nnx.Rngs(0), dtype=jnp.float32)))[0]
+def serving_blocks(weights: ServingWeights, arch: Architecture) -> list[ServingBlock]:
+    """The layers as modules, for use inside a traced function."""
+    abstract = nnx.eval_shape(lambda: ServingBlock(arch, rngs=nnx.Rngs(0), dtype=jnp.float32))
+    graph = nnx.split(abstract)[0]
+    return [nnx.merge(graph, layer) for layer in weights["layers"]]
 
 
 def _fused(layer: dict[str, Array], arch: Architecture) -> dict[str, Array]:

@@ -24,7 +24,7 @@ from grpo_jax.objective.logprobs import TILE_TOKENS
 from grpo_jax.objective.presets import resolve
 from grpo_jax.parallel.rules import MESH_AXES, param_shardings
 from grpo_jax.rollout.packing import RowShape, make_plan, shape_of
-from grpo_jax.sampling.buckets import bucket_of, buckets_up_to
+from grpo_jax.sampling.buckets import bucket_of, buckets_up_to, column_buckets
 from grpo_jax.training.optimizer import make_optimizer, optimizer_shardings
 
 GIBIBYTE = 2**30
@@ -232,7 +232,7 @@ def _sampling_bytes(
     lanes = slots * config.sampling.group_size
     longest = max(config.max_completion_tokens_of(domain) for domain in config.domains)
     prompt = bucket_of(config.data.max_prompt_tokens, buckets_up_to(config.data.max_prompt_tokens))
-    own = bucket_of(longest, buckets_up_to(longest))
+    own = column_buckets(longest, config.sampling.chunk_tokens)[-1]
     kv_heads = arch.num_kv_heads // tensor if arch.num_kv_heads % tensor == 0 else arch.num_kv_heads
     per_token = 2 * arch.num_layers * kv_heads * arch.head_size * width
     vocabulary = -(-arch.vocab_size // tensor)
