@@ -21,7 +21,8 @@ Message = Mapping[str, str]
 """One turn of a conversation: {"role": "system" | "user" | "assistant", "content": text}."""
 
 FinishReason = Literal["stop", "length"]
-"""`stop`: a stop token was sampled (it is the last token kept). `length`: the row's token limit was reached."""
+"""`stop`: a stop token was sampled, or the token that completes a stop string; it is the last token kept. `length`: the
+row's token limit was reached."""
 
 
 class ConfigError(ValueError):
@@ -152,7 +153,7 @@ class Rollout:
 
     Attributes:
         completion: The sampled ids.
-        text: The decoded completion, special tokens left out; what the rewards saw.
+        text: The decoded completion up to a stop string, special tokens left out; what the rewards saw.
         reward: Its typed outcome.
         policy_version: Number of optimizer updates behind the weights that sampled it.
     """

@@ -4,14 +4,17 @@
 
 import time
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 from grpo_jax.config import RunConfig
 from grpo_jax.records import Completion, Prompt, Rollout, RolloutGroup, Tokenizer
 from grpo_jax.rewards.pool import RewardPool
+from grpo_jax.rollout.requests import request_of_prompt
 from grpo_jax.sampling.engine import SamplingEngine
 from grpo_jax.sampling.request import SampleRequest
 from grpo_jax.sampling.serving import ServingWeights
+from grpo_jax.sampling.stop_strings import cut_at_stop
 
 
 @dataclass(frozen=True)
@@ -22,7 +25,7 @@ class Collected:
         groups: One a prompt.
         sampled_tokens: Tokens of all completions.
         sampling_seconds: Wall time from the first prefill to the last token.
-        reward_wait_seconds: Wall time from the last token to the last reward.
+        reward_wait_seconds: Wall time from the last token to the last reward, decoding of the last texts included.
     """
 
     groups: tuple[RolloutGroup, ...]
@@ -52,7 +55,7 @@ class RolloutCollector:
 
         Args:
             weights: Serving view of the policy.
-            prompts: Each sets its temperature (its own or its domain's), its domain the token limit.
+            prompts: Each sets its temperature (its own or its domain's), its domain the limit, cuts and stops.
             num_samples: Completions of each prompt.
             step: Names the noise, with the run's seed.
             policy_version: Recorded on every rollout.
@@ -60,43 +63,44 @@ class RolloutCollector:
             phase: Number of the reward phase; None has every reward on.
         """
         start = time.perf_counter()
-        requests = [self._request(prompt, temperature) for prompt in prompts]
-        found: dict[tuple[int, int], tuple[Completion, str, int]] = {}
-        try:
-            for sample in self._engine.sample(weights, requests, num_samples, seed=self._config.seed, step=step):
-                text = self._tokenizer.decode(sample.completion.token_ids.tolist())
-                ticket = self._pool.submit(prompts[sample.request].problem, text, phase)
-                found[sample.request, sample.sample] = (sample.completion, text, ticket)
-        except BaseException:
-            self._pool.cancel([ticket for _, _, ticket in found.values()])
-            raise
-        sampled = time.perf_counter()
+        requests = [request_of_prompt(self._config, prompt, temperature) for prompt in prompts]
+        found: dict[tuple[int, int], tuple[Completion, Future[tuple[str, int]]]] = {}
+        # One thread: decoding and a full queue of the pool hold up neither the device nor the order of submission.
+        with ThreadPoolExecutor(1, thread_name_prefix="completion-text") as texts:
+            try:
+                for sample in self._engine.sample(weights, requests, num_samples, seed=self._config.seed, step=step):
+                    prompt, completion = prompts[sample.request], sample.completion
+                    queued = texts.submit(self._queue, prompt, completion, requests[sample.request], phase)
+                    found[sample.request, sample.sample] = completion, queued
+                sampled = time.perf_counter()
+                queued_texts = {place: queued.result() for place, (_, queued) in found.items()}
+            except BaseException:
+                texts.shutdown(cancel_futures=True)
+                done = [queued for _, queued in found.values() if not queued.cancelled() and not queued.exception()]
+                self._pool.cancel([queued.result()[1] for queued in done])
+                raise
         places = sorted(found)
-        rewards = dict(zip(places, self._pool.collect([found[place][2] for place in places]), strict=True))
+        rewards = dict(zip(places, self._pool.collect([queued_texts[place][1] for place in places]), strict=True))
         groups = tuple(
             RolloutGroup(
                 prompt,
                 tuple(
-                    Rollout(found[p, s][0], found[p, s][1], rewards[p, s], policy_version) for s in range(num_samples)
+                    Rollout(found[p, s][0], queued_texts[p, s][0], rewards[p, s], policy_version)
+                    for s in range(num_samples)
                 ),
             )
             for p, prompt in enumerate(prompts)
         )
         return Collected(
             groups=groups,
-            sampled_tokens=sum(len(completion.token_ids) for completion, _, _ in found.values()),
+            sampled_tokens=sum(len(completion.token_ids) for completion, _ in found.values()),
             sampling_seconds=sampled - start,
             reward_wait_seconds=time.perf_counter() - sampled,
         )
 
-    def _request(self, prompt: Prompt, temperature: float | None) -> SampleRequest:
-        config, domain = self._config, prompt.problem.domain
-        return SampleRequest(
-            token_ids=prompt.token_ids,
-            noise_id=prompt.problem.id,
-            temperature=config.temperature_of_prompt(prompt) if temperature is None else temperature,
-            max_tokens=config.max_completion_tokens_of(domain),
-            top_p=config.sampling.top_p,
-            top_k=config.sampling.top_k,
-            min_p=config.sampling.min_p,
-        )
+    def _queue(
+        self, prompt: Prompt, completion: Completion, request: SampleRequest, phase: int | None
+    ) -> tuple[str, int]:
+        """Text of a completion, and the ticket under which it waits to be scored."""
+        text = cut_at_stop(self._tokenizer.decode(completion.token_ids.tolist()), request.stop_strings)
+        return text, self._pool.submit(prompt.problem, text, phase)

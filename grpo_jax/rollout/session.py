@@ -20,6 +20,7 @@ from grpo_jax.parallel.mesh import make_mesh
 from grpo_jax.parallel.rules import param_shardings
 from grpo_jax.parallel.transfer import place
 from grpo_jax.records import ConfigError
+from grpo_jax.rollout.requests import check_stops
 from grpo_jax.sampling.engine import SamplingEngine
 from grpo_jax.sampling.programs import Programs
 
@@ -74,6 +75,7 @@ def open_session(config: RunConfig, published: Published | None = None) -> Sessi
     model = published or load_published(config.model.path)
     arch, tokenizer = model.architecture, model.tokenizer
     _check_context(config, arch)
+    check_stops(config, tokenizer)
     base_graph, shapes, names = abstract_params(arch)
     lora = lora_spec(config.model.lora)
     graph, trained_shapes = (base_graph, placed_shapes(mesh, shapes, names))

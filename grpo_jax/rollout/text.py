@@ -10,8 +10,9 @@ import numpy as np
 from grpo_jax.checkpoint.pretrained import load_published
 from grpo_jax.config import RunConfig
 from grpo_jax.records import ConfigError
+from grpo_jax.rollout.requests import make_request
 from grpo_jax.rollout.session import open_session
-from grpo_jax.sampling.request import SampleRequest
+from grpo_jax.sampling.stop_strings import cut_at_stop
 
 
 def sample_text(config: RunConfig, prompt: str, num_samples: int, temperature: float | None) -> list[dict[str, Any]]:
@@ -24,7 +25,8 @@ def sample_text(config: RunConfig, prompt: str, num_samples: int, temperature: f
         temperature: Takes the place of `sampling.temperature`; 0 is greedy.
 
     Returns:
-        For each completion `text`, `token_ids`, `logprobs` (of the untruncated distribution) and `finish_reason`.
+        For each completion `text` (up to a stop string), `token_ids`, `logprobs` (of the untruncated distribution) and
+        `finish_reason`.
 
     Raises:
         ConfigError: The prompt and `sampling.max_completion_tokens` exceed the model's context, or the temperature is
@@ -43,21 +45,15 @@ def sample_text(config: RunConfig, prompt: str, num_samples: int, temperature: f
     data = dataclasses.replace(config.data, max_prompt_tokens=len(token_ids))
     base = dataclasses.replace(config.model, lora=None)
     session = open_session(dataclasses.replace(config, model=base, data=data, domains={}), model)
-    request = SampleRequest(
-        token_ids=token_ids,
-        noise_id=prompt,
-        temperature=config.sampling.temperature if temperature is None else temperature,
-        max_tokens=config.sampling.max_completion_tokens,
-        top_p=config.sampling.top_p,
-        top_k=config.sampling.top_k,
-        min_p=config.sampling.min_p,
+    request = make_request(
+        token_ids, prompt, config.sampling, config.sampling.temperature if temperature is None else temperature
     )
     samples = session.engine.sample(
         session.engine.serve(session.params), [request], num_samples, seed=config.seed, step=0
     )
     return [
         {
-            "text": session.tokenizer.decode(sample.completion.token_ids.tolist()),
+            "text": cut_at_stop(session.tokenizer.decode(sample.completion.token_ids.tolist()), request.stop_strings),
             "token_ids": sample.completion.token_ids.tolist(),
             "logprobs": sample.completion.sampler_logprobs.tolist(),
             "finish_reason": sample.completion.finish_reason,
