@@ -93,7 +93,7 @@ def open_session(config: RunConfig, published: Published | None = None) -> Sessi
             names,
             mesh,
             dtype=dtype,
-            stop_ids=(*tokenizer.stop_ids, *config.sampling.stop_token_ids),
+            stop_ids=tokenizer.stop_ids,
             pad_id=tokenizer.pad_id,
             chunk_tokens=config.sampling.chunk_tokens,
             max_prompt_tokens=config.data.max_prompt_tokens,
