@@ -5,6 +5,8 @@
 Each program takes the query heads that share one key-value head of one lane and an equal share of the blocks that the
 lane's length and start leave, so the work follows the lengths, and few lanes still fill the chip. Shares are joined
 afterwards from their largest scores and sums (flash decoding, https://pytorch.org/blog/flash-decoding/).
+
+JAX 0.12 deprecates Pallas on Triton. A release without it makes `model.attention=auto` take XLA and say so.
 """
 
 import functools
@@ -31,6 +33,8 @@ BLOCK_BYTES = 2**15
 """Keys of a block. Two blocks of keys and values are held at once, so three programs fit a multiprocessor of Hopper."""
 PROGRAMS_WANTED = 512
 """About four for each of 132 multiprocessors; below this the keys are split further."""
+LARGEST_SHARE = 512
+"""Columns of one program: a program much longer than the others would run on when they have ended."""
 MOST_SPLITS = 16
 
 
@@ -70,7 +74,7 @@ def gpu_ragged_decode(
     rows = min(max(SMALLEST_ROWS, pl.next_power_of_2(num_rows)), LARGEST_ROWS)
     row_blocks = pl.cdiv(num_rows, rows)
     pairs = num_lanes * num_heads
-    splits = num_splits or _splits_for(pairs * row_blocks, num_columns // block)
+    splits = num_splits or _splits_for(pairs * row_blocks, num_columns, block)
 
     def of_lane(pair: Any, split: Any, row_block: Any) -> tuple[Any, ...]:
         del split, row_block
@@ -113,11 +117,9 @@ def gpu_ragged_decode(
     return AttentionPart(joint.out.reshape(*shape, head_size), joint.largest.reshape(shape), joint.total.reshape(shape))
 
 
-def _splits_for(num_programs: int, num_blocks: int) -> int:
-    splits = 1
-    while num_programs * splits < PROGRAMS_WANTED and splits < min(num_blocks, MOST_SPLITS):
-        splits *= 2
-    return splits
+def _splits_for(num_programs: int, num_columns: int, block: int) -> int:
+    wanted = max(pl.cdiv(PROGRAMS_WANTED, num_programs), pl.cdiv(num_columns, LARGEST_SHARE))
+    return min(pl.next_power_of_2(wanted), num_columns // block, MOST_SPLITS)
 
 
 def _kernel(

@@ -184,6 +184,7 @@ def test_blocks_divide_the_cache(num_columns, block):
     assert block_size(num_columns, 128) == block
 
 
+@pytest.mark.filterwarnings("ignore:The Pallas Triton backend is deprecated:DeprecationWarning")  # since JAX 0.12
 @pytest.mark.parametrize("dtype", TOLERANCE, ids=("float32", "bfloat16"))
 @pytest.mark.parametrize("shape", [(64, 8, 2, 1024, 128), (8, 1, 7, 96, 64), (4, 2, 1, 256, 256)])
 @pytest.mark.parametrize(
