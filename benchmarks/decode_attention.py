@@ -53,7 +53,7 @@ class Sizes:
         head_size: H.
         prompt: Prompt tokens.
         own_mean: Mean of the lanes' own tokens.
-        own_most: Columns of the own cache, a multiple of 16.
+        own_most: Columns of the own cache.
         vocabulary: V.
         layers: Caches that one timed program goes through.
         dtype: Of queries, keys and values.

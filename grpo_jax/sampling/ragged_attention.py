@@ -63,7 +63,7 @@ def attend_ragged(
         how: `gpu` or `tpu`.
         mesh: Slots are split over its batch axes, key-value heads over `tensor` where they divide.
         q: Scaled queries by the key-value head that they read.
-        k: Keys; S is a multiple of 16.
+        k: Keys.
         v: Values.
         start: First position seen.
         length: One past the last; a lane with length <= start sees nothing.

@@ -20,12 +20,12 @@ from jaxtyping import Array, Float, Int32
 
 from grpo_jax.models.attention import MASKED
 from grpo_jax.models.attention_parts import AttentionPart, join_parts
-from grpo_jax.sampling.kernels.ragged_columns import block_range, block_size, check_shapes, visible_columns
+from grpo_jax.sampling.kernels.ragged_columns import block_range, check_shapes, visible_columns
 
 HEAD_SIZES = (32, 64, 128, 256)
 """Powers of two, which Triton's tiles must be, from the smallest that its matrix product takes well."""
-SMALLEST_ROWS = 16
-"""Query rows of a tile: Triton's matrix product takes no fewer."""
+SMALLEST_TILE = 16
+"""Query rows, or columns: Triton's matrix product takes no fewer."""
 LARGEST_ROWS = 64
 LARGEST_BLOCK = 128
 """Columns that a program takes at a time."""
@@ -52,7 +52,7 @@ def gpu_ragged_decode(
 
     Args:
         q: Scaled queries by the key-value head that they read.
-        k: Keys; S is a multiple of 16. Position p is in column p % S.
+        k: Keys. Position p is in column p % S.
         v: Values.
         start: First position seen, of each lane.
         length: One past the last position seen; a lane with length <= start sees none.
@@ -70,20 +70,26 @@ def gpu_ragged_decode(
     num_columns = k.shape[2]
     if head_size not in HEAD_SIZES:
         raise ValueError(f"head size {head_size} is not one of {HEAD_SIZES}, which the GPU kernel takes")
-    block = block_size(num_columns, min(LARGEST_BLOCK, BLOCK_BYTES // (head_size * k.dtype.itemsize)))
-    rows = min(max(SMALLEST_ROWS, pl.next_power_of_2(num_rows)), LARGEST_ROWS)
+    block = min(
+        LARGEST_BLOCK,
+        BLOCK_BYTES // (head_size * k.dtype.itemsize),
+        pl.next_power_of_2(max(num_columns, SMALLEST_TILE)),
+    )
+    num_blocks = pl.cdiv(num_columns, block)
+    rows = min(max(SMALLEST_TILE, pl.next_power_of_2(num_rows)), LARGEST_ROWS)
     row_blocks = pl.cdiv(num_rows, rows)
     pairs = num_lanes * num_heads
-    splits = num_splits or _splits_for(pairs * row_blocks, num_columns, block)
+    splits = num_splits or _splits_for(pairs * row_blocks, num_columns, num_blocks)
 
     def of_lane(pair: Any, split: Any, row_block: Any) -> tuple[Any, ...]:
         del split, row_block
         return (jax.lax.div(pair, num_heads),)
 
-    keys = pl.BlockSpec((None, num_columns, head_size), lambda pair, split, row_block: (pair, 0, 0))
+    # The last block may reach beyond the cache, where loads are masked.
+    keys = pl.BlockSpec((None, num_blocks * block, head_size), lambda pair, split, row_block: (pair, 0, 0))
     stats = pl.BlockSpec((None, None, rows), lambda pair, split, row_block: (split, pair, row_block))
     parts = pl.pallas_call(
-        functools.partial(_kernel, num_rows=num_rows, block=block, num_splits=splits),
+        functools.partial(_kernel, num_rows=num_rows, num_columns=num_columns, block=block, num_splits=splits),
         grid=(pairs, splits, row_blocks),
         in_specs=[
             pl.BlockSpec((None, rows, head_size), lambda pair, split, row_block: (pair, row_block, 0)),
@@ -117,9 +123,9 @@ def gpu_ragged_decode(
     return AttentionPart(joint.out.reshape(*shape, head_size), joint.largest.reshape(shape), joint.total.reshape(shape))
 
 
-def _splits_for(num_programs: int, num_columns: int, block: int) -> int:
+def _splits_for(num_programs: int, num_columns: int, num_blocks: int) -> int:
     wanted = max(pl.cdiv(PROGRAMS_WANTED, num_programs), pl.cdiv(num_columns, LARGEST_SHARE))
-    return min(pl.next_power_of_2(wanted), num_columns // block, MOST_SPLITS)
+    return min(pl.next_power_of_2(wanted), num_blocks, MOST_SPLITS)
 
 
 def _kernel(
@@ -133,11 +139,11 @@ def _kernel(
     total_ref: Any,
     *,
     num_rows: int,
+    num_columns: int,
     block: int,
     num_splits: int,
 ) -> None:
     rows, head_size = q_ref.shape
-    num_columns = k_ref.shape[0]
     start, length = start_ref[()], length_ref[()]
     first, count = block_range(start, length, num_columns, block)
     share = pl.cdiv(count, num_splits)

@@ -16,17 +16,14 @@ from jaxtyping import Array, Bool, Float, Int, Int32
 
 from grpo_jax.models.attention_parts import AttentionPart, attend_part
 
-SMALLEST_BLOCK = 16
-"""Columns; matrix units of every supported chip take this many rows of 16-bit values at a time."""
-
 
 def visible_columns(
     columns: Int[Array, " *S"], start: Int32[Array, "*#S"], length: Int32[Array, "*#S"], num_columns: int
 ) -> Bool[Array, " *S"]:
-    """True where a column holds a position in [start, length)."""
+    """True where a column holds a position in [start, length); columns from `num_columns` on hold none."""
     last = length - 1
     positions = jnp.where(length > num_columns, last - jax.lax.rem(jnp.abs(last - columns), num_columns), columns)
-    return (positions >= start) & (positions < length)
+    return (positions >= start) & (positions < length) & (columns < num_columns)
 
 
 def block_range(
@@ -35,25 +32,8 @@ def block_range(
     """First block of columns that a lane reads, and the number of blocks: 0 where it sees no key."""
     wrapped = length > num_columns
     first = jnp.where(wrapped, 0, jnp.maximum(start, 0) // block)
-    past = jnp.where(wrapped, num_columns // block, (length + block - 1) // block)
+    past = jnp.where(wrapped, -(-num_columns // block), (length + block - 1) // block)
     return first, jnp.where(length > jnp.maximum(start, 0), past - first, 0)
-
-
-def block_size(num_columns: int, largest: int) -> int:
-    """Columns of one block: the largest power of two up to `largest` that divides the cache.
-
-    Raises:
-        ValueError: The cache has a number of columns that no block divides.
-    """
-    block = largest
-    while num_columns % block:
-        block //= 2
-    if block < SMALLEST_BLOCK:
-        raise ValueError(
-            f"a cache of {num_columns} columns is not a multiple of {SMALLEST_BLOCK}, the smallest block that a decode "
-            f"kernel reads; round its size up"
-        )
-    return block
 
 
 def check_shapes(q: Array, k: Array, v: Array, start: Array, length: Array) -> None:

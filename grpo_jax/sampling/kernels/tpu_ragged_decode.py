@@ -20,7 +20,7 @@ from jaxtyping import Array, Float, Int32
 
 from grpo_jax.models.attention import MASKED
 from grpo_jax.models.attention_parts import AttentionPart
-from grpo_jax.sampling.kernels.ragged_columns import block_range, block_size, check_shapes, visible_columns
+from grpo_jax.sampling.kernels.ragged_columns import block_range, check_shapes, visible_columns
 
 HEAD_SIZES = (64, 128, 256)
 BLOCKS = (128, 256, 512, 1024)
@@ -46,7 +46,7 @@ def tpu_ragged_decode(
 
     Args:
         q: Scaled queries by the key-value head that they read.
-        k: Keys; S is a multiple of 16. Position p is in column p % S.
+        k: Keys. Position p is in column p % S.
         v: Values.
         start: First position seen, of each lane.
         length: One past the last position seen; a lane with length <= start sees none.
@@ -66,7 +66,7 @@ def tpu_ragged_decode(
     block = _block_for(num_lanes, num_columns)
     heads = _heads_a_step(num_heads, 2 * block * head_size * k.dtype.itemsize)
     first, count = block_range(start, length, num_columns, block)
-    lane_of, block_of, num_steps = _steps(first, jnp.maximum(count, 1), num_columns // block)
+    lane_of, block_of, num_steps = _steps(first, jnp.maximum(count, 1), pl.cdiv(num_columns, block))
 
     def lane_block(head: Any, step: Any, lane_of: Any, *_: Any) -> tuple[Any, ...]:
         return lane_of[step], head, 0, 0
@@ -100,8 +100,8 @@ def tpu_ragged_decode(
 
 def _block_for(num_lanes: int, num_columns: int) -> int:
     for largest in BLOCKS:
-        block = block_size(num_columns, largest)
-        if num_lanes * (num_columns // block) <= MOST_STEPS:
+        block = min(largest, num_columns)
+        if num_lanes * pl.cdiv(num_columns, block) <= MOST_STEPS:
             return block
     raise ValueError(
         f"{num_lanes} lanes of {num_columns} columns are more than {MOST_STEPS} blocks of at most {BLOCKS[-1]} "
