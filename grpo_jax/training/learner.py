@@ -93,11 +93,13 @@ class Learner:
             self._reference = self._frozen or jax.tree.map(
                 lambda leaf: jnp.array(leaf, session.dtype, copy=True), session.params
             )
-        self._score = jax.jit(partial(score, session.graph, dtype=session.dtype))
-        self._score_reference = jax.jit(partial(score, session.base_graph, dtype=session.dtype))
+        self._score = jax.jit(partial(score, session.graph, dtype=session.dtype, mesh=session.mesh))
+        self._score_reference = jax.jit(partial(score, session.base_graph, dtype=session.dtype, mesh=session.mesh))
         self._penalty = jax.jit(partial(_kl_penalty, objective=self._objective))
         self._by_row = NamedSharding(session.mesh, PartitionSpec(None, MESH_AXES["batch"]))
-        settings = UpdateSettings(session.graph, self._objective, session.dtype, config.model.remat == "block")
+        settings = UpdateSettings(
+            session.graph, self._objective, session.dtype, config.model.remat == "block", session.mesh
+        )
         self._update = jax.jit(
             partial(update, settings=settings, optimizer=self._optimizer),
             donate_argnames="state",

@@ -20,8 +20,8 @@ from grpo_jax.config import RunConfig
 from grpo_jax.models.architecture import Architecture
 from grpo_jax.models.lora import adapters_of, lora_spec
 from grpo_jax.models.transformer import Params, abstract_params
-from grpo_jax.objective.logprobs import TILE_TOKENS
 from grpo_jax.objective.presets import resolve
+from grpo_jax.objective.vocabulary_tiles import tile_shape
 from grpo_jax.parallel.rules import MESH_AXES, param_shardings
 from grpo_jax.rollout.packing import RowShape, make_plan, shape_of
 from grpo_jax.sampling.buckets import bucket_of, buckets_up_to, column_buckets
@@ -199,11 +199,11 @@ def _update_bytes(
     layer = width * tokens * per_layer
     saved = arch.num_layers * (width * tokens * arch.width if config.model.remat == "block" else layer)
     responses = rows.rows * rows.responses * rows.response_tokens
-    tile = min(max(TILE_TOKENS, rows.rows), responses)
     vocabulary = -(-arch.vocab_size // tensor)
-    # Logits, their softmax and its gradient; the head's own gradient is carried where there are several tiles.
-    head = 4 * vocabulary * arch.width if responses > tile and own >= vocabulary * arch.width else 0
-    tiles = 3 * 4 * tile * vocabulary + head
+    tokens_of_tile, ids_of_tile = tile_shape(responses, vocabulary)
+    # Logits and their gradient; the head's own gradient, and of every token its state and that state's gradient.
+    head = vocabulary * arch.width if own >= vocabulary * arch.width else 0
+    tiles = 2 * 4 * tokens_of_tile * ids_of_tile + 4 * head + (4 + 2 * width) * responses * arch.width
     compute_copy = 0 if width == 4 else width * own
     return {
         # The sum over microbatches, and the part of the one at hand.

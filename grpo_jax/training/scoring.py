@@ -7,15 +7,24 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from flax import nnx
+from jax.sharding import Mesh
 from jaxtyping import Array, Float32
 
 from grpo_jax.models.transformer import Params, Transformer
-from grpo_jax.objective.logprobs import token_logprobs
+from grpo_jax.objective.logprobs import HeadSharding, token_logprobs
+from grpo_jax.parallel.rules import MESH_AXES
 from grpo_jax.rollout.packing import TrainBatch
 
 
 def response_logprobs(
-    graph: nnx.GraphDef, params: Params, rows: TrainBatch, *, dtype: Any, remat: bool, train_entropy: bool = False
+    graph: nnx.GraphDef,
+    params: Params,
+    rows: TrainBatch,
+    *,
+    dtype: Any,
+    remat: bool,
+    train_entropy: bool = False,
+    mesh: Mesh | None = None,
 ) -> tuple[Float32[Array, "B R C"], Float32[Array, "B R C"]]:
     """Log-probabilities and entropies of one microbatch's response tokens at their sampling temperature.
 
@@ -26,6 +35,7 @@ def response_logprobs(
         dtype: Compute dtype; logits and log-probabilities are float32 always.
         remat: Recompute each layer in the backward pass.
         train_entropy: Let gradients flow through the entropies.
+        mesh: Devices that share rows and vocabulary; None leaves it to the compiler.
     """
     model: Transformer = nnx.merge(graph, jax.tree.map(lambda leaf: leaf.astype(dtype), params))
     hidden = model.shared_prompt_hidden_states(rows.prompt_ids, rows.prompt_lengths, rows.response_ids, remat=remat)
@@ -37,15 +47,18 @@ def response_logprobs(
         rows.response_ids.reshape(flat),
         rows.temperature,
         train_entropy=train_entropy,
+        sharding=None if mesh is None else HeadSharding(mesh, MESH_AXES["batch"], *MESH_AXES["vocab"]),
     )
     return logprobs.reshape(rows.response_ids.shape), entropies.reshape(rows.response_ids.shape)
 
 
-def score(graph: nnx.GraphDef, params: Params, batch: TrainBatch, *, dtype: Any) -> Float32[Array, "M B R C"]:
+def score(
+    graph: nnx.GraphDef, params: Params, batch: TrainBatch, *, dtype: Any, mesh: Mesh | None = None
+) -> Float32[Array, "M B R C"]:
     """Log-probabilities of a whole batch, microbatch by microbatch, without gradient."""
     params = jax.tree.map(lambda leaf: leaf.astype(dtype), params)
 
     def one(rows: TrainBatch) -> Float32[Array, "B R C"]:
-        return response_logprobs(graph, params, rows, dtype=dtype, remat=False)[0]
+        return response_logprobs(graph, params, rows, dtype=dtype, remat=False, mesh=mesh)[0]
 
     return jax.lax.map(one, jax.tree.map(jnp.asarray, batch))

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import optax
 from flax import nnx
+from jax.sharding import Mesh
 from jaxtyping import Array, Float32
 
 from grpo_jax.models.lora import join
@@ -33,12 +34,14 @@ class UpdateSettings:
         objective: The loss.
         dtype: Compute dtype of the forward and backward pass.
         remat: Recompute each layer in the backward pass.
+        mesh: Devices that share rows and vocabulary; None where there is one.
     """
 
     graph: nnx.GraphDef
     objective: ResolvedObjective
     dtype: Any
     remat: bool
+    mesh: Mesh | None = None
 
 
 class UpdateInputs(NamedTuple):
@@ -106,6 +109,7 @@ def microbatch_loss(
         dtype=settings.dtype,
         remat=settings.remat,
         train_entropy=objective.use_entropy,
+        mesh=settings.mesh,
     )
     # One update a step: the policy before the update is the policy itself.
     old = jax.lax.stop_gradient(logprobs) if inputs.old_logprobs is None else inputs.old_logprobs
