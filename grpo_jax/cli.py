@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import grpo_jax
+from grpo_jax.cli_bench import add_arguments as add_bench_arguments
+from grpo_jax.cli_bench import run_bench
 from grpo_jax.cli_prepare import add_arguments as add_prepare_arguments
 from grpo_jax.cli_prepare import run_prepare
 from grpo_jax.overrides import load_config
@@ -122,6 +124,9 @@ def build_parser() -> argparse.ArgumentParser:
     score.add_argument("--output", required=True, metavar="G.jsonl", help="rewards, a row each, in the same order")
     score.add_argument("--step", type=_positive, metavar="N", help="the step whose reward phase counts (default: all)")
     score.add_argument("--workers", type=_positive, metavar="N", help="worker processes (default: the config's)")
+    add_bench_arguments(
+        add("bench", run_bench, "measure tokens/s of sampling and update on this hardware", config=True)
+    )
     report = add("report", run_report, "write a self-contained HTML page about runs", config=False)
     report.add_argument("runs", nargs="+", metavar="RUN", help="a run's folder; several are compared")
     study = add("study", run_study_command, "train domains one by one and together, and compare", config=True)
