@@ -21,6 +21,7 @@ from grpo_jax.parallel.rules import param_shardings
 from grpo_jax.parallel.transfer import place
 from grpo_jax.records import ConfigError
 from grpo_jax.rollout.requests import check_stops
+from grpo_jax.sampling.attention_choice import choose_decode_attention
 from grpo_jax.sampling.engine import SamplingEngine
 from grpo_jax.sampling.programs import Programs
 
@@ -98,6 +99,7 @@ def open_session(config: RunConfig, published: Published | None = None) -> Sessi
             chunk_tokens=config.sampling.chunk_tokens,
             max_prompt_tokens=config.data.max_prompt_tokens,
             lora=lora,
+            attention=choose_decode_attention(config.model.attention, arch, mesh, dtype, config.sampling.chunk_tokens),
         ),
         slots=config.sampling.slots,
         lanes=config.sampling.lanes,

@@ -19,7 +19,7 @@ from grpo_jax.models.architecture import Architecture
 from grpo_jax.models.attention_parts import merge_parts
 from grpo_jax.records import ConfigError
 from grpo_jax.sampling.kernels.ragged_columns import ragged_reference
-from grpo_jax.sampling.ragged_attention import DecodeAttention, ragged_kernel
+from grpo_jax.sampling.ragged_attention import XLA_ATTENTION, DecodeAttention, ragged_kernel
 
 logger = logging.getLogger(__name__)
 
@@ -27,12 +27,14 @@ HEAD_SIZES = (64, 128, 256)
 """Sizes of a head that both kernels take and are tested with."""
 OLDEST_GPU = 8.0
 """Compute capability: bfloat16 matrix products came with Ampere."""
+TPU_TILE = 16
+"""Columns that lie together in a TPU's memory; a cache of other sizes would be copied for every call of the kernel."""
 LARGEST_ERROR = {"float32": 1e-4, "bfloat16": 1e-2}
 """Of the check on the device, whose outputs lie in [-1, 1]. Wrong columns or lengths miss it a hundredfold."""
 
 
 def choose_decode_attention(
-    requested: Literal["auto", "xla", "pallas"], arch: Architecture, mesh: Mesh, dtype: Any
+    requested: Literal["auto", "xla", "pallas"], arch: Architecture, mesh: Mesh, dtype: Any, chunk_tokens: int
 ) -> DecodeAttention:
     """Choose how decode attends, and log it.
 
@@ -41,21 +43,22 @@ def choose_decode_attention(
         arch: The model.
         mesh: The devices, all of one kind.
         dtype: Compute dtype of the cache.
+        chunk_tokens: Columns that caches grow by.
 
     Raises:
         ConfigError: `pallas` is asked for and cannot be had; the message says why.
     """
     device = mesh.local_devices[0]
     if requested == "xla":
-        return _say(DecodeAttention("xla"), "model.attention=xla")
-    how, obstacle = _kernel_for(device, arch.head_size)
+        return _say(XLA_ATTENTION, "model.attention=xla")
+    how, obstacle = _kernel_for(device, arch.head_size, chunk_tokens)
     if how is not None:
         obstacle = kernel_fault(how, device, arch.num_heads // arch.num_kv_heads, arch.head_size, jnp.dtype(dtype).name)
         if obstacle is None:
             return _say(how, f"model.attention={requested}, {device.device_kind}, head size {arch.head_size}")
     if requested == "pallas":
         raise ConfigError(f"model.attention=pallas cannot be had: {obstacle}; set model.attention=auto or xla")
-    return _say(DecodeAttention("xla"), f"model.attention=auto, {obstacle}")
+    return _say(XLA_ATTENTION, f"model.attention=auto, {obstacle}")
 
 
 def _say(how: DecodeAttention, why: str) -> DecodeAttention:
@@ -64,7 +67,7 @@ def _say(how: DecodeAttention, why: str) -> DecodeAttention:
     return how
 
 
-def _kernel_for(device: jax.Device, head_size: int) -> tuple[DecodeAttention | None, str | None]:
+def _kernel_for(device: jax.Device, head_size: int, chunk_tokens: int) -> tuple[DecodeAttention | None, str | None]:
     """The kernel that a device could run, or why there is none."""
     if device.platform not in ("gpu", "tpu"):
         return None, f"platform {device.platform} has no kernel"
@@ -76,6 +79,8 @@ def _kernel_for(device: jax.Device, head_size: int) -> tuple[DecodeAttention | N
             return None, f"{device.device_kind} has compute capability {capability}, below {OLDEST_GPU}"
     if head_size not in HEAD_SIZES:
         return None, f"head size {head_size} is not one of {', '.join(map(str, HEAD_SIZES))}"
+    if device.platform == "tpu" and chunk_tokens % TPU_TILE:
+        return None, f"sampling.chunk_tokens={chunk_tokens} is not a multiple of {TPU_TILE}"
     return DecodeAttention("gpu" if device.platform == "gpu" else "tpu"), None
 
 

@@ -11,6 +11,7 @@ its slot. Every part is seen over one contiguous span of positions:
     stage    [N, C, K, T, H]  p
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -39,8 +40,18 @@ class Spans(NamedTuple):
     stage: Span
 
 
+AttendOwn = Callable[[Array, Array, Array, Int32[Array, "N C"], Int32[Array, "N C"]], AttentionPart]
+"""Attention of q [N, C, K, R, H] to the own part's keys and values between two positions, by a kernel."""
+
+
 def attend_cached(
-    q: Float[Array, "N C heads H"], prompt: KeysValues, own: KeysValues, stage: KeysValues, spans: Spans, scale: float
+    q: Float[Array, "N C heads H"],
+    prompt: KeysValues,
+    own: KeysValues,
+    stage: KeysValues,
+    spans: Spans,
+    scale: float,
+    attend_own: AttendOwn | None = None,
 ) -> Float[Array, "N C heads H"]:
     """Attend to the prompt of the slot, to the lane's own earlier tokens and to those of the present chunk.
 
@@ -51,16 +62,18 @@ def attend_cached(
         stage: Of each lane, from this chunk, the present token included.
         spans: What is seen of each part.
         scale: Factor on the scores.
+        attend_own: Reads the own part, the one whose lengths differ by lane; None reads all its columns, as plain XLA.
     """
     grouped = group_queries(q * scale, stage[0].shape[2])
     by_head = jnp.swapaxes(grouped, 1, 2)
     prompt_k, prompt_v = (part[:, :, None] for part in prompt)
     by_head_part = attend_part(by_head, prompt_k, prompt_v, _visible(spans.prompt, prompt)[:, None, :, None])
     to_prompt = AttentionPart(*(jnp.swapaxes(leaf, 1, 2) for leaf in by_head_part))
-    to_own, to_stage = (
-        attend_part(grouped, k, v, _visible(span, (k, v))[:, :, None, None])
-        for (k, v), span in ((own, spans.own), (stage, spans.stage))
-    )
+    if attend_own is None:
+        to_own = attend_part(grouped, *own, _visible(spans.own, own)[:, :, None, None])
+    else:
+        to_own = attend_own(grouped, *own, *spans.own)
+    to_stage = attend_part(grouped, *stage, _visible(spans.stage, stage)[:, :, None, None])
     return merge_parts(to_prompt, to_own, to_stage, dtype=q.dtype).reshape(q.shape)
 
 

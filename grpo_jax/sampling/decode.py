@@ -19,7 +19,7 @@ from jaxtyping import Array, Bool, Float32, Int8, Int32
 
 from grpo_jax.models.architecture import Architecture
 from grpo_jax.models.transformer import rms_norm, rotations_at, scaled_embedding
-from grpo_jax.sampling.cached_attention import KeysValues, Span, Spans, attend_cached
+from grpo_jax.sampling.cached_attention import AttendOwn, KeysValues, Span, Spans, attend_cached
 from grpo_jax.sampling.serving import ServingWeights, serving_blocks
 from grpo_jax.sampling.state import Lanes, Slots
 from grpo_jax.sampling.token_choice import choose
@@ -67,6 +67,7 @@ def decode_chunk(
     arch: Architecture,
     num_steps: int,
     with_cuts: bool,
+    attend_own: AttendOwn | None = None,
 ) -> tuple[Lanes, ChunkOutput, Int32[Array, "N C"]]:
     """Run `num_steps` decode steps, fewer only when no lane has anything to do.
 
@@ -78,6 +79,7 @@ def decode_chunk(
         arch: The model.
         num_steps: Length of the chunk.
         with_cuts: Whether any slot has top-p, top-k or min-p on.
+        attend_own: As for `attend_cached`.
 
     Returns:
         The lanes after the chunk, its tokens, and the lanes' `own_end`.
@@ -102,7 +104,7 @@ def decode_chunk(
             stage_k, stage_v = carry.stage[layer]
             stage.append((_write(stage_k, k, i, axis=3), _write(stage_v, v, i, axis=3)))
             parts = slots.prompt_kv[layer], own_kv[layer], stage[layer]
-            x = block.residual(x, attend_cached(q, *parts, spans[sliding], arch.query_scale))
+            x = block.residual(x, attend_cached(q, *parts, spans[sliding], arch.query_scale, attend_own))
         hidden = rms_norm(x, weights["final_norm"], arch).reshape(num_slots * num_lanes, -1)
         logits = jnp.einsum("bd,vd->bv", hidden, head, preferred_element_type=jnp.float32)
         choice = choose(logits, temperature, _token_keys(slots, lanes), cuts)

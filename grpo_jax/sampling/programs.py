@@ -22,6 +22,7 @@ from grpo_jax.parallel.rules import batch_multiple, batch_sharding, param_shardi
 from grpo_jax.sampling.buckets import buckets_up_to
 from grpo_jax.sampling.decode import decode_chunk
 from grpo_jax.sampling.prefill import prefill
+from grpo_jax.sampling.ragged_attention import XLA_ATTENTION, DecodeAttention, own_attention
 from grpo_jax.sampling.serving import serving_names, serving_view
 from grpo_jax.sampling.state import Lanes, Slots, compact, empty_state, grow, own_columns, put_groups
 
@@ -58,6 +59,7 @@ class Programs:
         chunk_tokens: int,
         max_prompt_tokens: int,
         lora: LoraSpec | None = None,
+        attention: DecodeAttention = XLA_ATTENTION,
     ):
         """Set the programs up; nothing is compiled.
 
@@ -72,6 +74,7 @@ class Programs:
             chunk_tokens: Decode steps of one device program.
             max_prompt_tokens: Longest prompt that will come.
             lora: Adapters that come with the parameters of `serve`, to be merged into them.
+            attention: How decode reads the lanes' own tokens, as `choose_decode_attention` returns it.
         """
         self.by_slot, self.num_shards = batch_sharding(mesh), batch_multiple(mesh)
         self.replicated = replicated(mesh)
@@ -94,7 +97,7 @@ class Programs:
         self.prefill = self._program("prefill", partial(prefill, arch=arch), out_shardings=prompt_kv)
         self.chunk = self._program(
             "chunk",
-            partial(decode_chunk, arch=arch, num_steps=chunk_tokens),
+            partial(decode_chunk, arch=arch, num_steps=chunk_tokens, attend_own=own_attention(attention, mesh)),
             static_argnames="with_cuts",
             donate_argnames="lanes",
             out_shardings=(lanes, self.by_slot, self.by_slot),

@@ -15,11 +15,12 @@ from jaxtyping import Array, Float, Int32
 
 from grpo_jax.models.attention_parts import AttentionPart
 from grpo_jax.parallel.rules import param_shardings
+from grpo_jax.sampling.cached_attention import AttendOwn
 
 
 @dataclass(frozen=True)
 class DecodeAttention:
-    """How decode attends; hashable, so that it is a static argument of the compiled programs.
+    """How decode attends to what each lane has sampled.
 
     Attributes:
         path: `xla` is plain XLA over the whole cache; `gpu` and `tpu` are the kernels, which read what a lane has.
@@ -28,6 +29,14 @@ class DecodeAttention:
 
     path: Literal["xla", "gpu", "tpu"] = "xla"
     interpret: bool = False
+
+
+XLA_ATTENTION = DecodeAttention("xla")
+
+
+def own_attention(how: DecodeAttention, mesh: Mesh) -> AttendOwn | None:
+    """What `attend_cached` takes as `attend_own`."""
+    return None if how.path == "xla" else functools.partial(attend_ragged, how, mesh)
 
 
 def ragged_kernel(how: DecodeAttention) -> Callable[..., AttentionPart]:

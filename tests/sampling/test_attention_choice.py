@@ -55,14 +55,22 @@ def logged(caplog) -> list[str]:
 @pytest.mark.parametrize(("device", "arch", "why"), OBSTACLES)
 def test_auto_falls_back_with_one_line_that_says_why(device, arch, why, caplog):
     caplog.set_level(logging.INFO)
-    assert choose_decode_attention("auto", arch, mesh_of(device), jnp.float32) == DecodeAttention("xla")
+    assert choose_decode_attention("auto", arch, mesh_of(device), jnp.float32, 32) == DecodeAttention("xla")
     assert logged(caplog) == [f"decode attention: xla (model.attention=auto, {why})"]
+
+
+def test_caches_that_a_tpu_would_copy_take_xla(caplog):
+    caplog.set_level(logging.INFO)
+    assert choose_decode_attention("auto", ARCH, mesh_of(V5E), jnp.float32, 24).path == "xla"
+    assert logged(caplog) == [
+        "decode attention: xla (model.attention=auto, sampling.chunk_tokens=24 is not a multiple of 16)"
+    ]
 
 
 @pytest.mark.parametrize(("device", "arch", "why"), OBSTACLES)
 def test_pallas_that_cannot_be_had_is_an_error_of_one_line(device, arch, why):
     with pytest.raises(ConfigError) as raised:
-        choose_decode_attention("pallas", arch, mesh_of(device), jnp.float32)
+        choose_decode_attention("pallas", arch, mesh_of(device), jnp.float32, 32)
     assert str(raised.value) == f"model.attention=pallas cannot be had: {why}; set model.attention=auto or xla"
 
 
@@ -71,31 +79,31 @@ def test_pallas_that_cannot_be_had_is_an_error_of_one_line(device, arch, why):
 def test_a_kernel_that_passes_its_check_is_taken(requested, device, path, caplog, monkeypatch):
     monkeypatch.setattr(attention_choice, "kernel_fault", lambda *_: None)
     caplog.set_level(logging.INFO)
-    assert choose_decode_attention(requested, ARCH, mesh_of(device), jnp.bfloat16) == DecodeAttention(path)
+    assert choose_decode_attention(requested, ARCH, mesh_of(device), jnp.bfloat16, 32) == DecodeAttention(path)
     kind = device.device_kind
     assert logged(caplog) == [f"decode attention: pallas on {path} (model.attention={requested}, {kind}, head size 64)"]
 
 
 def test_xla_is_taken_where_it_is_asked_for(caplog):
     caplog.set_level(logging.INFO)
-    assert choose_decode_attention("xla", ARCH, mesh_of(H100), jnp.float32) == DecodeAttention("xla")
+    assert choose_decode_attention("xla", ARCH, mesh_of(H100), jnp.float32, 32) == DecodeAttention("xla")
     assert logged(caplog) == ["decode attention: xla (model.attention=xla)"]
 
 
 def test_a_kernel_that_fails_on_the_device_is_not_taken(caplog):
     caplog.set_level(logging.INFO)
     # The stand-in is no device of JAX, so that the check cannot run on it.
-    assert choose_decode_attention("auto", ARCH, mesh_of(V5E), jnp.float32) == DecodeAttention("xla")
+    assert choose_decode_attention("auto", ARCH, mesh_of(V5E), jnp.float32, 32) == DecodeAttention("xla")
     (line,) = logged(caplog)
     assert line.startswith("decode attention: xla (model.attention=auto, the kernel fails on TPU v5 lite: ")
     with pytest.raises(ConfigError, match="cannot be had: the kernel fails on TPU v5 lite") as raised:
-        choose_decode_attention("pallas", ARCH, mesh_of(V5E), jnp.float32)
+        choose_decode_attention("pallas", ARCH, mesh_of(V5E), jnp.float32, 32)
     assert "\n" not in str(raised.value)
 
 
 def test_a_real_mesh_of_cpus_takes_xla():
     mesh = make_mesh(ParallelConfig(2, 1, 2), jax.devices()[:4])
-    assert choose_decode_attention("auto", ARCH, mesh, jnp.float32).path == "xla"
+    assert choose_decode_attention("auto", ARCH, mesh, jnp.float32, 32).path == "xla"
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
