@@ -68,6 +68,7 @@ def make_batch(shared: bool) -> TrainBatch:
         sampler_logprobs=np.zeros(tokens, np.float32),
         behaviour_logprobs=np.zeros(tokens, np.float32),
         domain=np.zeros((1, rows), np.int32),
+        replayed=np.zeros((1, rows), bool),
     )  # type: ignore[arg-type]
 
 

@@ -3,8 +3,8 @@
 """Everything a run can be told, as frozen typed sections; relations between fields are checked on construction.
 
 A field is declared once, with its default and meaning: here, or in `model_config.py`, `objective_config.py`,
-`rewards_config.py`, `sampling_config.py`, `curriculum_config.py`, `evaluation_config.py` and `logging_config.py`.
-`overrides.py` turns `key=value` words into these.
+`rewards_config.py`, `sampling_config.py`, `curriculum_config.py`, `replay_config.py`, `evaluation_config.py` and
+`logging_config.py`. `overrides.py` turns `key=value` words into these.
 """
 
 from collections.abc import Mapping
@@ -25,6 +25,7 @@ from grpo_jax.logging_config import LoggingConfig, check_logging
 from grpo_jax.model_config import ModelConfig, check_model
 from grpo_jax.objective_config import ObjectiveConfig
 from grpo_jax.records import ConfigError, Prompt
+from grpo_jax.replay_config import ReplayConfig, check_replay
 from grpo_jax.rewards_config import RewardPhase, RewardsConfig, check_phases, check_rewards
 from grpo_jax.sampling_config import CompletionSettings, SamplingConfig, check_completions, check_sampling
 
@@ -202,6 +203,7 @@ class RunConfig:
     rewards: RewardsConfig = field(default_factory=RewardsConfig)
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
     training: TrainingConfig = TrainingConfig()
+    replay: ReplayConfig = field(default_factory=ReplayConfig)
     parallel: ParallelConfig = ParallelConfig()
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     checkpoint: CheckpointConfig = CheckpointConfig()
@@ -260,6 +262,7 @@ def check_ranges(config: RunConfig) -> None:
             f"data.prompts_per_step={config.data.prompts_per_step}; a minibatch needs at least one prompt"
         )
     check_sampling(config.sampling)
+    check_replay(config.replay, config.sampling.group_size)
     _check_mixing(config.data, config.domains, config.curriculum.adaptive.domain_weights)
     check_curriculum(config.curriculum.difficulty, config.curriculum.adaptive)
     check_rewards(config.rewards)

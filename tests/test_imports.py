@@ -20,6 +20,7 @@ LEVELS = {
     "logging_config": 0,
     "model_config": 0,
     "objective_config": 0,
+    "replay_config": 0,
     "rewards_config": 0,
     "sampling_config": 0,
     "typed_values": 0,

@@ -39,6 +39,7 @@ class TrainBatch(NamedTuple):
         behaviour_logprobs: Recorded while sampling, of the distribution drawn from (after top-p, top-k and min-p); 0
             outside the mask.
         domain: Index of the row's domain in `RunConfig.domains`.
+        replayed: True for rollouts of an earlier step.
     """
 
     prompt_ids: Int32[Array, "M B P"]
@@ -51,6 +52,7 @@ class TrainBatch(NamedTuple):
     sampler_logprobs: Float32[Array, "M B R C"]
     behaviour_logprobs: Float32[Array, "M B R C"]
     domain: Int32[Array, "M B"]
+    replayed: Bool[Array, "M B"]
 
 
 class GroupTerms(NamedTuple):
@@ -61,12 +63,14 @@ class GroupTerms(NamedTuple):
         temperature: Sampling temperature; 0 is greedy.
         loss_weight: Factor on the weights of its tokens.
         places: Completions that there is room for; None takes those that the group has.
+        replayed: Whether they are of an earlier step.
     """
 
     domain: int
     temperature: float
     loss_weight: float = 1.0
     places: int | None = None
+    replayed: bool = False
 
 
 @dataclass(frozen=True)
@@ -156,6 +160,7 @@ def pack(
     sampler_logprobs = np.zeros(per_token, np.float32)
     behaviour_logprobs = np.zeros(per_token, np.float32)
     domain = np.zeros(padded_rows, np.int32)
+    replayed = np.zeros(padded_rows, bool)
     loss_weight = np.ones(padded_rows, np.float32)
 
     row = 0
@@ -165,6 +170,7 @@ def pack(
         prompt_lengths[own] = len(ids)
         temperature[own] = rows[g].temperature or 1.0
         domain[own] = rows[g].domain
+        replayed[own] = rows[g].replayed
         loss_weight[own] = rows[g].loss_weight
         for member, rollout in enumerate(group.rollouts):
             place = row + member // responses_per_row, member % responses_per_row
@@ -198,6 +204,7 @@ def pack(
         sampler_logprobs,
         behaviour_logprobs,
         domain,
+        replayed,
     )
     batch = TrainBatch(*(values.reshape(num_microbatches, rows_per_microbatch, *values.shape[1:]) for values in by_row))
     return batch._replace(advantages=lay_out_advantages(batch, advantages, rows))

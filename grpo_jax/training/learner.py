@@ -25,8 +25,10 @@ from grpo_jax.parallel.rules import MESH_AXES, batch_multiple, replicated
 from grpo_jax.parallel.transfer import fetch, place
 from grpo_jax.records import RolloutGroup
 from grpo_jax.rollout.group_filter import Judged, judge
-from grpo_jax.rollout.packing import GroupTerms, TrainBatch, lay_out_advantages, make_plan, pack
+from grpo_jax.rollout.packing import make_plan
+from grpo_jax.rollout.replay import ReplayedGroup
 from grpo_jax.rollout.session import Session
+from grpo_jax.training.minibatches import Minibatches
 from grpo_jax.training.optimizer import learning_rate_at, make_optimizer, optimizer_shardings
 from grpo_jax.training.scoring import score
 from grpo_jax.training.state import TrainState
@@ -43,7 +45,8 @@ class Learned:
         losses: Loss of each update.
         grad_norms: Global gradient norm of each update, before clipping.
         learning_rate: Of the last update.
-        statistics: Sums over the trained tokens of each completion, [P, G], over the last epoch's updates.
+        statistics: Sums over the trained tokens of each fresh completion, [P, G], over the last epoch's updates.
+        replayed: The same of each place for a replayed completion, [replayed groups, places].
         tokens: Real prompt and completion tokens that went through the updates.
     """
 
@@ -53,6 +56,7 @@ class Learned:
     grad_norms: tuple[float, ...]
     learning_rate: float
     statistics: ResponseStatistics
+    replayed: ResponseStatistics
     tokens: int
 
 
@@ -98,7 +102,12 @@ class Learner:
         self._penalty = jax.jit(partial(_kl_penalty, objective=self._objective))
         self._by_row = NamedSharding(session.mesh, PartitionSpec(None, MESH_AXES["batch"]))
         settings = UpdateSettings(
-            session.graph, self._objective, session.dtype, config.model.remat == "block", session.mesh
+            session.graph,
+            self._objective,
+            session.dtype,
+            remat=config.model.remat == "block",
+            mesh=session.mesh,
+            max_replay_weight=config.replay.max_importance_weight if config.replay.groups_per_step else None,
         )
         self._update = jax.jit(
             partial(update, settings=settings, optimizer=self._optimizer),
@@ -144,6 +153,7 @@ class Learner:
         groups: Sequence[RolloutGroup],
         step: int,
         domains: Mapping[str, Domain] | None = None,
+        replayed: Sequence[ReplayedGroup] = (),
     ) -> tuple[TrainState, Learned]:
         """Run the updates of one step. `state` is donated.
 
@@ -152,15 +162,15 @@ class Learner:
             groups: Whole groups.
             step: For the message of a failure.
             domains: With the weights of the rewards at this step; default those of the config.
+            replayed: At most `replay.groups_per_step`; places left over are in the update without counting.
 
         Raises:
             NonFiniteError: A loss or gradient norm is not finite; names the step and a parameter.
             RuntimeError: No completion has a reward.
         """
-        settings = self._config.training
         judged = judge(groups, self._config, self._objective, domains=domains)
-        parts = np.array_split(np.arange(len(groups)), settings.minibatches)
-        packed = [self._pack(groups, judged, part) for part in parts]
+        minibatches = Minibatches(self._config, self._plan, groups, replayed)
+        packed = minibatches.pack(judged)
         batches = place(packed, self._by_row)
         references = [self._score_reference(self._reference, batch) if self._reference else None for batch in batches]
         kl_in_reward = self._objective.kl_in_reward and self._objective.uses_reference
@@ -169,22 +179,23 @@ class Learner:
         factor = self._kl.factor
         terms = domain_terms(self._config.objective, self._objective, self._config.domains, factor)
         if kl_in_reward:
-            penalties = self._penalties(parts, batches, old, references, terms)
-            judged = judge(groups, self._config, self._objective, penalties, domains)
-            own = [
-                lay_out_advantages(batch, _advantages(judged, part), [self._terms_of(groups[g]) for g in part])
-                for part, batch in zip(parts, packed, strict=True)
+            of_batches = [
+                fetch(self._penalty(of_old, reference, batch.mask, batch.domain, terms))
+                for batch, of_old, reference in zip(batches, old, references, strict=True)
             ]
-            batches = [b._replace(advantages=a) for b, a in zip(batches, place(own, self._by_row), strict=True)]
+            # KL coefficient x KL of every token, [P, G, C], by the weights before the update.
+            penalties = minibatches.by_group(of_batches)
+            judged = judge(groups, self._config, self._objective, penalties, domains)
+            own = place(minibatches.lay_out_advantages(packed, judged), self._by_row)
+            batches = [batch._replace(advantages=values) for batch, values in zip(batches, own, strict=True)]
         outputs: list[UpdateOutput] = []
-        for _ in range(settings.epochs):
+        for _ in range(self._config.training.epochs):
             for inputs in map(UpdateInputs, batches, old, references):
                 state, output = self._update(state=state, frozen=self._frozen, inputs=inputs, terms=terms)
                 outputs.append(fetch(output))
                 self._check_finite(state, outputs[-1], step)
-        last_epoch = outputs[-len(parts) :]
-        by_group = [self._by_group(output.responses, len(part)) for part, output in zip(parts, last_epoch, strict=True)]
-        statistics = jax.tree.map(lambda *leaves: np.concatenate(leaves), *by_group)
+        last_epoch = [output.responses for output in outputs[-len(batches) :]]
+        statistics = minibatches.by_group(last_epoch)
         self._kl.observe(float(statistics.kl.sum()) / max(_trained_tokens(groups, judged), 1))
         return state, Learned(
             judged=judged,
@@ -193,7 +204,8 @@ class Learner:
             grad_norms=tuple(float(output.grad_norm) for output in outputs),
             learning_rate=float(np.asarray(self._schedule(int(state.num_updates) - 1))),
             statistics=statistics,
-            tokens=settings.epochs * _real_tokens(groups),
+            replayed=minibatches.by_replayed_group(last_epoch),
+            tokens=self._config.training.epochs * _real_tokens([*groups, *(own.group for own in replayed)]),
         )
 
     def host_state(self) -> dict[str, float]:
@@ -203,39 +215,6 @@ class Learner:
     def restore_host_state(self, state: dict[str, float]) -> None:
         """Take over what `host_state` told."""
         self._kl.factor = state["kl_factor"]
-
-    def _pack(self, groups: Sequence[RolloutGroup], judged: Judged, part: np.ndarray) -> TrainBatch:
-        chosen = [groups[g] for g in part]
-        terms = [self._terms_of(group) for group in chosen]
-        return pack(chosen, _advantages(judged, part), [*judged.trained[part]], terms, self._plan)
-
-    def _terms_of(self, group: RolloutGroup) -> GroupTerms:
-        name = group.prompt.problem.domain
-        domain = self._config.domains[name]
-        temperature = self._config.temperature_of_prompt(group.prompt)
-        return GroupTerms([*self._config.domains].index(name), temperature, domain.loss_weight)
-
-    def _penalties(
-        self,
-        parts: Sequence[np.ndarray],
-        batches: Sequence[TrainBatch],
-        old: Sequence[Any],
-        references: Sequence[Any],
-        terms: DomainTerms,
-    ) -> np.ndarray:
-        """KL coefficient x KL of every token, [P, G, C], by the weights before the update."""
-        by_part = []
-        for part, batch, old_logprobs, reference in zip(parts, batches, old, references, strict=True):
-            penalty = fetch(self._penalty(old_logprobs, reference, batch.mask, batch.domain, terms))
-            shape = (len(part), self._config.sampling.group_size, penalty.shape[-1])
-            by_part.append(penalty.reshape(-1, shape[-1])[: shape[0] * shape[1]].reshape(shape))
-        longest = max(part.shape[-1] for part in by_part)
-        return np.concatenate([np.pad(p, ((0, 0), (0, 0), (0, longest - p.shape[-1]))) for p in by_part])
-
-    def _by_group(self, responses: ResponseStatistics, num_groups: int) -> ResponseStatistics:
-        """Statistics [M, B, R] as [groups, members]; the rows that were added as padding are the last."""
-        shape = (num_groups, self._config.sampling.group_size)
-        return jax.tree.map(lambda leaf: leaf.reshape(-1)[: shape[0] * shape[1]].reshape(shape), responses)
 
     def _check_finite(self, state: TrainState, output: UpdateOutput, step: int) -> None:
         if np.isfinite(output.loss) and np.isfinite(output.grad_norm):
@@ -281,12 +260,6 @@ def _on_host(sharding: NamedSharding, leaf: Any) -> NamedSharding:
 
 def _initial(optimizer: optax.GradientTransformation, params: Params) -> TrainState:
     return TrainState(params, optimizer.init(params), jnp.int32(0))
-
-
-def _advantages(judged: Judged, part: np.ndarray) -> list[np.ndarray]:
-    """For each group of the part those of its completions or, where they differ, of their tokens."""
-    values = judged.advantages if judged.token_advantages is None else judged.token_advantages
-    return [*values[part]]
 
 
 def _trained_tokens(groups: Sequence[RolloutGroup], judged: Judged) -> int:

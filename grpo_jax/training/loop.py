@@ -35,6 +35,7 @@ from grpo_jax.rewards.phases import PhaseTracker
 from grpo_jax.rewards.pool import RewardPool
 from grpo_jax.rollout.collector import RolloutCollector
 from grpo_jax.rollout.dynamic_sampling import refill
+from grpo_jax.rollout.replay import ReplayBuffer
 from grpo_jax.rollout.session import open_session
 from grpo_jax.tracking.log import close_logging, set_up_logging
 from grpo_jax.tracking.metrics import read_metrics
@@ -46,7 +47,7 @@ from grpo_jax.training.learner import Learner
 from grpo_jax.training.memory_plan import device_bytes, plan_memory, verdict
 from grpo_jax.training.resume import open_checkpoints, restore
 from grpo_jax.training.state import TrainState
-from grpo_jax.training.step_metrics import objective_metrics, resource_metrics, reward_metrics
+from grpo_jax.training.step_metrics import objective_metrics, replay_metrics, resource_metrics, reward_metrics
 
 logger = logging.getLogger(__name__)
 
@@ -122,6 +123,7 @@ class _Run:
         self._phases = PhaseTracker(config.curriculum.phases, config.domains, self._total_steps)
         self._invalid = InvalidWatch(config.rewards)
         self._learner = Learner(config, session, self._total_steps)
+        self._replay = ReplayBuffer(config)
         self._collector = RolloutCollector(config, session.engine, self._pool, session.tokenizer)
         self._evaluator = self._make_evaluator()
         self._best = BestSoFar()
@@ -181,7 +183,10 @@ class _Run:
         self._loader.record(step - 1, outcomes_of([*collected.groups, *refilled.discarded]))
         sampled_at = time.perf_counter()
         self._log.stage("learning")
-        self._state, learned = self._learner.learn(self._state, collected.groups, step, self._phases.domains)
+        version = int(self._state.num_updates)
+        replayed = self._replay.choose(step, version)
+        self._state, learned = self._learner.learn(self._state, collected.groups, step, self._phases.domains, replayed)
+        self._replay.observe(collected.groups, learned.judged)
         learned_at = time.perf_counter()
         self._log.look(step, collected.groups, learned.judged.advantages.tolist())
         seconds = {
@@ -196,6 +201,7 @@ class _Run:
             **prompt_metrics(prompts, self._loader.num_dropped),
             **reward_metrics(collected.groups, self._config),
             **objective_metrics(collected.groups, learned),
+            **replay_metrics(replayed, learned, len(self._replay), version),
             "objective/replaced_groups": float(len(refilled.discarded)),
             "objective/extra_rounds": float(refilled.rounds),
             **resource_metrics(seconds, collected.sampled_tokens, learned.tokens, self._pool.statistics()),
@@ -221,6 +227,7 @@ class _Run:
             self._learner.restore_host_state(host["learner"])
             self._phases.restore(host["phases"])
             self._invalid.restore(host["invalid"])
+            self._replay.restore(host["replay"])
             self._best.restore(host["best"])
             if not self._session.lora:
                 for leaf in jax.tree.leaves(self._session.params):
@@ -244,6 +251,7 @@ class _Run:
                 "learner": self._learner.host_state(),
                 "phases": self._phases.state(),
                 "invalid": self._invalid.state(),
+                "replay": self._replay.state(),
                 "best": self._best.state(),
                 "config": config_as_dict(self._config),
             }

@@ -169,8 +169,11 @@ def _largest_rows(config: RunConfig, batch_shards: int) -> tuple[RowShape, int]:
         pad_id=0,
     )
     num_groups = -(-config.data.prompts_per_step // config.training.minibatches)
+    num_replayed = -(-config.replay.groups_per_step // config.training.minibatches)
+    group_size = config.sampling.group_size
+    sizes = [group_size] * num_groups + [config.replay.places(group_size)] * num_replayed
     prompt, tokens = plan.prompt_buckets[-1], plan.completion_buckets[-1]
-    rows = shape_of([config.sampling.group_size] * num_groups, prompt, tokens, plan)
+    rows = shape_of(sizes, prompt, tokens, plan)
     return rows._replace(rows=rows.rows // batch_shards), rows.microbatches
 
 

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from grpo_jax.config import RunConfig
 from grpo_jax.records import RewardStatus, Rollout, RolloutGroup
+from grpo_jax.rollout.replay import ReplayedGroup
 from grpo_jax.training.learner import Learned
 
 
@@ -73,6 +74,40 @@ def objective_metrics(groups: Sequence[RolloutGroup], learned: Learned) -> dict[
     for name in dict.fromkeys(domains.tolist()):
         metrics[f"kl/{name}"] = token_mean(sums.kl, domains == name)
         metrics[f"entropy/{name}"] = token_mean(sums.entropy, domains == name)
+    return metrics
+
+
+def replay_metrics(
+    replayed: Sequence[ReplayedGroup], learned: Learned, size: int, policy_version: int
+) -> dict[str, float]:
+    """What was learned from again; nothing where replay is off.
+
+    Args:
+        replayed: Groups of the step, as they were given to the learner.
+        learned: What it reported.
+        size: Problems kept after the step.
+        policy_version: Before the step's updates.
+    """
+    if not len(learned.replayed.kl):
+        return {}
+    metrics = {"replay/size": float(size), "replay/used": float(len(replayed))}
+    if not replayed:
+        return metrics
+    ages = np.array([policy_version - own.policy_version for own in replayed])
+    counts = np.array([len(own.group.rollouts) for own in replayed])
+    tokens = np.array([sum(len(r.completion.token_ids) for r in own.group.rollouts) for own in replayed])
+    weights, kl = (values[: len(replayed)].sum(axis=1) for values in (learned.replayed.correction, learned.replayed.kl))
+    metrics["replay/rollouts"] = float(counts.sum())
+    metrics["replay/staleness_mean"] = _mean(ages)
+    metrics["replay/staleness_max"] = float(ages.max())
+    metrics["replay/importance_weight"] = float(weights.sum() / tokens.sum())
+    metrics["replay/kl"] = float(kl.sum() / tokens.sum())
+    domains = np.array([own.group.prompt.problem.domain for own in replayed])
+    for name in dict.fromkeys(domains.tolist()):
+        own = domains == name
+        metrics[f"replay/{name}/used"] = float(own.sum())
+        metrics[f"replay/{name}/staleness_mean"] = _mean(ages[own])
+        metrics[f"replay/{name}/importance_weight"] = float(weights[own].sum() / tokens[own].sum())
     return metrics
 
 

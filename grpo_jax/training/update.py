@@ -35,6 +35,7 @@ class UpdateSettings:
         dtype: Compute dtype of the forward and backward pass.
         remat: Recompute each layer in the backward pass.
         mesh: Devices that share rows and vocabulary; None where there is one.
+        max_replay_weight: Where the importance weights of replayed rollouts are cut; None where there are none.
     """
 
     graph: nnx.GraphDef
@@ -42,6 +43,7 @@ class UpdateSettings:
     dtype: Any
     remat: bool
     mesh: Mesh | None = None
+    max_replay_weight: float | None = None
 
 
 class UpdateInputs(NamedTuple):
@@ -68,7 +70,8 @@ class ResponseStatistics(NamedTuple):
         clipped_high: Tokens clipped above.
         mismatch: |old - sampler| log-probabilities: how far trainer and sampler are apart on the same weights.
         mismatch_kl: sampler - old log-probabilities: estimates KL(sampler || old policy).
-        correction: Importance weights between sampler and trainer; 1 a token where none are used.
+        correction: Importance weights between sampler and trainer; 1 a token where none are used. Of a replayed rollout
+            those that make up for its age.
         ratio_max: Largest probability ratio.
         mismatch_max: Largest |old - sampler|.
     """
@@ -129,6 +132,20 @@ def microbatch_loss(
         minimum=objective.correction_min,
         maximum=objective.correction_max,
     )
+    age_weight = jnp.ones_like(logprobs)
+    if settings.max_replay_weight is not None:
+        # See rollout/replay.py: this weight is on all terms, since all are means over completions of the policy.
+        replayed = rows.replayed[:, None, None]
+        weight = correction_weights(
+            old,
+            rows.behaviour_logprobs,
+            rows.mask,
+            level=objective.correction_level,
+            mode="truncate",
+            minimum=0.0,
+            maximum=settings.max_replay_weight,
+        )
+        age_weight, correction = jnp.where(replayed, weight, 1.0), jnp.where(replayed, 1.0, correction)
     if objective.offpolicy_threshold is not None:
         kept = offpolicy_mask(
             logprobs, rows.behaviour_logprobs, rows.advantages, rows.mask, objective.offpolicy_threshold
@@ -153,6 +170,7 @@ def microbatch_loss(
             loss = loss + weighted
     if objective.use_entropy:
         loss = loss - by_row.entropy_coefficient[:, None, None] * entropies
+    loss = age_weight * loss
     mismatch = jnp.abs(old - rows.sampler_logprobs)
 
     def total(values: Array) -> Float32[Array, "B R"]:
@@ -168,7 +186,7 @@ def microbatch_loss(
         clipped_high=total(tokens.clipped_high),
         mismatch=total(mismatch),
         mismatch_kl=total(rows.sampler_logprobs - old),
-        correction=total(correction),
+        correction=total(age_weight * correction),
         ratio_max=largest(tokens.ratio),
         mismatch_max=largest(mismatch),
     )

@@ -27,6 +27,7 @@ CONFIG = """\
 from pathlib import Path
 
 from grpo_jax.config import CurriculumConfig, EvaluationConfig, ParallelConfig, RewardPhase, TrainingConfig
+from grpo_jax.replay_config import ReplayConfig
 from tests.fakes.scripted_reward import reward_name
 from tests.fakes.tiny_run import tiny_run
 
@@ -38,6 +39,7 @@ def config():
             max_steps=6, learning_rate=1e-3, schedule="cosine", minibatches=2, microbatch_tokens=128
         ),
         parallel=ParallelConfig(data=1, fsdp=2),
+        replay=ReplayConfig(groups_per_step=2, max_solve_rate=0.75, max_staleness=6),
         evaluation=EvaluationConfig(every_steps=2, max_problems=2, temperature=0.7),
         curriculum=CurriculumConfig(
             phases=(
@@ -122,6 +124,8 @@ def repeatable(run: Path) -> list[dict[str, float]]:
 def assert_same_run(found: Path, unbroken: Path) -> None:
     assert repeatable(found) == repeatable(unbroken)
     assert [row["step"] for row in repeatable(found)] == [0, 1, 2, 3, 4, 5, 6]
+    assert sum(row.get("replay/used", 0) for row in repeatable(found)) > 3
+    assert max(row.get("replay/staleness_max", 0) for row in repeatable(found)) > 2
     assert [row.get("curriculum/phase") for row in repeatable(found)] == [None, 0, 0, 0, 1, 1, 2]
     for part in ("final_model/model.safetensors", *(f"completions/step-{step:06d}.jsonl" for step in range(1, 7))):
         assert (found / part).read_bytes() == (unbroken / part).read_bytes(), part

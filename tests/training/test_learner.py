@@ -3,6 +3,8 @@
 """Updates of a step: how many, against which old weights, and what they report of which completion."""
 
 import functools
+import logging
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
@@ -19,6 +21,8 @@ from grpo_jax.config import (
     TrainingConfig,
 )
 from grpo_jax.models.lora import LoraSpec
+from grpo_jax.replay_config import ReplayConfig
+from grpo_jax.rollout.replay import ReplayedGroup
 from grpo_jax.training.learner import Learner, NonFiniteError
 from tests.fakes.groups import random_groups, with_logprobs
 from tests.fakes.tiny_session import tiny_session
@@ -27,13 +31,14 @@ GROUPS = random_groups(5, 2, longest_prompt=10, longest_completion=7)
 LENGTHS = np.array([[len(r.completion.token_ids) for r in group.rollouts] for group in GROUPS])
 
 
-def make_learner(session, *, total_steps=4, kl_coefficient=0.1, objective=None, **training):
+def make_learner(session, *, total_steps=4, kl_coefficient=0.1, objective=None, replay=None, **training):
     config = RunConfig(
         data=DataConfig(prompts_per_step=5, max_prompt_tokens=10),
         domains={"plain": Domain(), "strange": Domain(temperature=0.7)},
         sampling=SamplingConfig(group_size=2, max_completion_tokens=7),
         objective=ObjectiveConfig(**{"name": "dr_grpo", "kl_coefficient": kl_coefficient, **(objective or {})}),
         training=TrainingConfig(**{"learning_rate": 1e-2, "schedule": "linear", **training}),
+        replay=replay or ReplayConfig(),
     )
     return Learner(config, session, total_steps)
 
@@ -89,6 +94,68 @@ def test_statistics_stand_at_their_completion(minibatched):
     _, after = learn(minibatched, with_logprobs(GROUPS, shifted))
     moved = after.statistics.mismatch_kl - before.statistics.mismatch_kl
     np.testing.assert_allclose(moved, offsets * LENGTHS, rtol=1e-4)
+
+
+REPLAY = ReplayConfig(groups_per_step=3, max_solve_rate=0.5, max_importance_weight=1e9)
+
+
+def replayed_group(group, offset=0.0):
+    """The first rollout of a group with advantage 2, sampled by a policy that gave it `offset` nats a token less."""
+    (moved,) = with_logprobs([group], [[r.completion.sampler_logprobs - offset for r in group.rollouts]])
+    only = replace(moved, rollouts=moved.rollouts[:1])
+    return ReplayedGroup(only, np.full((1, len(only.rollouts[0].completion.token_ids)), 2.0, np.float32), 0)
+
+
+@pytest.mark.parametrize("minibatches", [1, 2])
+def test_places_without_a_replayed_group_change_nothing(minibatches):
+    results = [
+        learn(make_learner(tiny_session(), minibatches=minibatches, replay=replay), steps=2)[1]
+        for replay in (None, REPLAY)
+    ]
+    assert results[0].losses == pytest.approx(results[1].losses, rel=1e-5)
+    assert results[0].grad_norms == pytest.approx(results[1].grad_norms, rel=1e-5)
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5),
+        results[0].statistics,
+        results[1].statistics,
+    )
+    assert not results[0].replayed.kl.size
+    assert results[1].replayed.kl.shape == (3, 1)
+    assert results[0].tokens == results[1].tokens
+
+
+@pytest.mark.parametrize("minibatches", [1, 2])
+def test_replayed_groups_are_learned_from_and_reported_at_their_place(minibatches, caplog):
+    learner = make_learner(tiny_session(), minibatches=minibatches, replay=REPLAY)
+    state, before = learner.learn(fresh_state(learner), GROUPS, 1)
+    with jax.log_compiles(), caplog.at_level(logging.WARNING):
+        _, one = learner.learn(fresh_state(learner), GROUPS, 1, replayed=[replayed_group(GROUPS[1])])
+        two = [replayed_group(GROUPS[1]), replayed_group(GROUPS[2], offset=0.5)]
+        _, both = learner.learn(state, GROUPS, 2, replayed=two)
+    # However many places are filled, the programs are the same.
+    assert not [record for record in caplog.records if "Compiling jit(update)" in record.message]
+    assert one.losses != pytest.approx(before.losses, rel=1e-3)
+    lengths = LENGTHS[[1, 2], 0]
+    assert one.tokens == before.tokens + len(GROUPS[1].prompt.token_ids) + lengths[0]
+    assert both.replayed.entropy[:2].all()
+    assert not both.replayed.entropy[2].any()
+    assert before.statistics.kl.shape == one.statistics.kl.shape == (5, 2)
+    assert one.replayed.correction[0, 0] > 0
+    _, shifted = learner.learn(fresh_state(learner), GROUPS, 1, replayed=[replayed_group(GROUPS[1], offset=0.5)])
+    # Half a nat less likely to the sampler: every token counts e^0.5 times as much.
+    assert shifted.replayed.correction[0, 0] == pytest.approx(np.exp(0.5) * one.replayed.correction[0, 0], rel=1e-4)
+
+
+def test_kl_in_the_reward_leaves_the_advantages_of_replayed_groups_alone():
+    objective = {"kl_in": "reward", "kl_estimator": "k1"}
+    learner = make_learner(tiny_session(), objective=objective, replay=REPLAY, minibatches=2)
+    again = [replayed_group(GROUPS[2])]
+    state, _ = learner.learn(fresh_state(learner), GROUPS, 1, replayed=again)
+    _, second = learner.learn(state, GROUPS, 2, replayed=again)
+    raw = np.array([[r.reward.total for r in group.rollouts] for group in GROUPS])
+    assert second.judged.rewards.shape == raw.shape
+    assert (np.abs(second.judged.rewards - raw) > 1e-4).any()
+    assert second.replayed.entropy[0, 0] > 0
 
 
 def test_learning_rate_is_that_of_the_last_update(minibatched):

@@ -82,6 +82,7 @@ def compiled_bytes(config, arch, mesh):
         "mask": (tokens, jnp.bool_),
         "temperature": (rows, jnp.float32),
         "domain": (rows, jnp.int32),
+        "replayed": (rows, jnp.bool_),
     }
     batch = TrainBatch(
         **{

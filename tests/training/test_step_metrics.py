@@ -10,8 +10,9 @@ import pytest
 from grpo_jax.config import Domain, RunConfig
 from grpo_jax.records import RewardStatus
 from grpo_jax.rollout.group_filter import Judged
+from grpo_jax.rollout.replay import ReplayedGroup
 from grpo_jax.training.learner import Learned
-from grpo_jax.training.step_metrics import objective_metrics, resource_metrics, reward_metrics
+from grpo_jax.training.step_metrics import objective_metrics, replay_metrics, resource_metrics, reward_metrics
 from grpo_jax.training.update import ResponseStatistics
 from tests.fakes.byte_tokenizer import STOP_ID
 from tests.fakes.groups import make_group
@@ -56,6 +57,7 @@ LEARNED = Learned(
         ratio_max=[[1.5, 0], [0, 0], [1.25, 1]],
         mismatch_max=[[0.1, 0], [0, 0], [0.05, 0]],
     ),
+    replayed=ResponseStatistics(*[np.zeros((0, 0), np.float32)] * len(ResponseStatistics._fields)),
     tokens=17,
 )
 
@@ -108,6 +110,8 @@ def test_token_means_are_over_trained_tokens_by_hand():
         "kl/mean": 0.9 / 9,
         "kl/plain": 0.5 / 5,
         "kl/strange": 0.4 / 4,
+        "entropy/plain": 5 / 5,
+        "entropy/strange": 4 / 4,
         "mismatch/logprob_abs_mean": 0.27 / 9,
         "mismatch/logprob_abs_max": 0.1,
         "mismatch/kl": 0.09 / 9,
@@ -144,3 +148,36 @@ def test_a_part_that_is_off_has_no_metric():
     metrics = reward_metrics(GROUPS, config)
     assert metrics["reward/plain/judge"] == pytest.approx(0.5)
     assert "reward/plain/math" not in metrics
+
+
+def test_replayed_groups_are_reported_by_domain_and_apart_from_fresh_ones():
+    again = [
+        ReplayedGroup(make_group([1], [[2, 3], [4, 5]], [1.0, 1.0]), np.ones((2, 2), np.float32), policy_version=3),
+        ReplayedGroup(make_group([1], [[6]], [1.0], domain="strange"), np.ones((1, 1), np.float32), policy_version=6),
+    ]
+    zeros = dict.fromkeys(ResponseStatistics._fields, np.zeros((3, 2), np.float32))
+    weights = np.array([[1.0, 2.0], [0.5, 0], [0, 0]])
+    own = ResponseStatistics(**{**zeros, "correction": weights, "kl": weights / 10})
+    found = replay_metrics(again, replace(LEARNED, replayed=own), size=7, policy_version=8)
+    assert found == pytest.approx(
+        {
+            "replay/size": 7,
+            "replay/used": 2,
+            "replay/rollouts": 3,
+            "replay/staleness_mean": 3.5,
+            "replay/staleness_max": 5,
+            "replay/importance_weight": 3.5 / 5,
+            "replay/kl": 0.35 / 5,
+            "replay/plain/used": 1,
+            "replay/plain/staleness_mean": 5,
+            "replay/plain/importance_weight": 3 / 4,
+            "replay/strange/used": 1,
+            "replay/strange/staleness_mean": 2,
+            "replay/strange/importance_weight": 0.5,
+        }
+    )
+    assert replay_metrics([], replace(LEARNED, replayed=own), size=1, policy_version=8) == {
+        "replay/size": 1,
+        "replay/used": 0,
+    }
+    assert replay_metrics([], LEARNED, size=0, policy_version=8) == {}

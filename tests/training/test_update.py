@@ -180,9 +180,11 @@ def packed(step, plan, *, with_old=True, with_reference=True, order=None):
     return lay_out(), old, lay_out(step.reference).sampler_logprobs if with_reference else None
 
 
-@partial(quick_jit, static_argnames=("objective", "dtype", "remat"))
-def gradient_of(params, batch, old, reference, objective=OBJECTIVE, terms=TERMS, dtype=jnp.float32, remat=False):
-    settings = UpdateSettings(GRAPH, objective, dtype, remat)
+@partial(quick_jit, static_argnames=("objective", "dtype", "remat", "replay"))
+def gradient_of(
+    params, batch, old, reference, objective=OBJECTIVE, terms=TERMS, dtype=jnp.float32, remat=False, replay=None
+):
+    settings = UpdateSettings(GRAPH, objective, dtype, remat, max_replay_weight=replay)
     return accumulate_gradient(params, {}, UpdateInputs(batch, old, reference), terms, settings)
 
 
@@ -389,3 +391,40 @@ def test_gradient_of_adapters_is_that_of_the_merged_weights(params, step):
     loss, gradient, _ = whole(effective(adapters), {}, inputs, terms)
     (expected,) = jax.vjp(effective, adapters)[1](gradient)
     assert_same(found, (loss, expected), tolerance=2e-5)
+
+
+def test_replayed_rows_are_weighted_by_policy_over_sampler_in_all_their_terms(params, step):
+    """Loss by the definition of rollout/replay.py in float64; gradient as of rows that weigh so much."""
+    maximum = 1.2
+    batch, old, reference = packed(step, PLAN)
+    rng = np.random.default_rng(5)
+    behaviour = np.where(batch.mask, old + rng.normal(0, 0.5, old.shape), 0).astype(np.float32)
+    replayed = np.array([[True, False, True]])
+    batch = batch._replace(behaviour_logprobs=behaviour, replayed=replayed)
+    found = gradient_of(params, batch, old, reference, replay=maximum)
+    exact = np.minimum(np.exp(old.astype(np.float64) - behaviour), maximum)
+    weight = np.where(replayed[..., None, None], exact, 1.0)
+    assert (exact[batch.mask] == maximum).any()
+    assert (exact[batch.mask] < maximum).any()
+
+    policy = packed(step._replace(old=plain_logprobs(params, step.groups)), PLAN)[1].astype(np.float64)
+    ratio, advantage = np.exp(policy - old), batch.advantages.astype(np.float64)
+    clipped = np.clip(ratio, 1 - CLIP_LOW, 1 + CLIP_HIGH)
+    gap = reference - policy
+    tokens = -np.minimum(ratio * advantage, clipped * advantage) + KL_COEFFICIENT * (np.exp(gap) - gap - 1)
+    assert float(found[0]) == pytest.approx((weight * tokens * batch.weights)[batch.mask].sum(), rel=1e-5)
+
+    weighed = batch._replace(weights=(weight * batch.weights).astype(np.float32))
+    assert_same(found, gradient_of(params, weighed, old, reference))
+    sums = np.asarray(found[2].correction)[0]
+    np.testing.assert_allclose(sums, np.where(batch.mask, weight, 0).sum(axis=-1)[0], rtol=1e-5)
+
+
+def test_a_fresh_updates_replayed_rows_are_corrected_to_the_policy_itself(params, step):
+    """One update a step: the old policy is the policy, and the weight its ratio to the sampler."""
+    batch, _, _ = packed(step, PLAN)
+    policy = packed(step._replace(old=plain_logprobs(params, step.groups)), PLAN)[1]
+    batch = batch._replace(replayed=np.ones((1, 3), bool), behaviour_logprobs=policy - 0.1)
+    found = gradient_of(params, batch, None, None, replay=2.0)
+    plain = gradient_of(params, batch, None, None)
+    assert_same(found, jax.tree.map(lambda leaf: np.exp(0.1) * leaf, plain[:2]))
