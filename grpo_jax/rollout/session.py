@@ -76,6 +76,8 @@ def open_session(config: RunConfig, published: Published | None = None) -> Sessi
     model = published or load_published(config.model.path)
     arch, tokenizer = model.architecture, model.tokenizer
     _check_context(config, arch)
+    dtype = DTYPES[config.model.dtype]
+    attention = choose_decode_attention(config.model.attention, arch, mesh, dtype, config.sampling.chunk_tokens)
     check_stops(config, tokenizer)
     base_graph, shapes, names = abstract_params(arch)
     lora = lora_spec(config.model.lora)
@@ -84,7 +86,6 @@ def open_session(config: RunConfig, published: Published | None = None) -> Sessi
         graph, shapes_with, names_with = abstract_params(arch, lora=lora)
         trained_shapes = placed_shapes(mesh, adapters_of(shapes_with), adapters_of(names_with))
     params = model.read_weights(_Placer(mesh))
-    dtype = DTYPES[config.model.dtype]
     if lora is not None:
         params = jax.tree.map(lambda leaf: leaf.astype(dtype), params)
     engine = SamplingEngine(
@@ -99,7 +100,7 @@ def open_session(config: RunConfig, published: Published | None = None) -> Sessi
             chunk_tokens=config.sampling.chunk_tokens,
             max_prompt_tokens=config.data.max_prompt_tokens,
             lora=lora,
-            attention=choose_decode_attention(config.model.attention, arch, mesh, dtype, config.sampling.chunk_tokens),
+            attention=attention,
         ),
         slots=config.sampling.slots,
         lanes=config.sampling.lanes,
