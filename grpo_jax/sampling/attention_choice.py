@@ -58,12 +58,14 @@ def choose_decode_attention(
             return _say(how, f"model.attention={requested}, {device.device_kind}, head size {arch.head_size}")
     if requested == "pallas":
         raise ConfigError(f"model.attention=pallas cannot be had: {obstacle}; set model.attention=auto or xla")
-    return _say(XLA_ATTENTION, f"model.attention=auto, {obstacle}")
+    # On a chip that kernels are written for, their absence is worth a warning, which shows without a log too.
+    level = logging.WARNING if device.platform in ("gpu", "tpu") else logging.INFO
+    return _say(XLA_ATTENTION, f"model.attention=auto, {obstacle}", level)
 
 
-def _say(how: DecodeAttention, why: str) -> DecodeAttention:
+def _say(how: DecodeAttention, why: str, level: int = logging.INFO) -> DecodeAttention:
     name = "xla" if how.path == "xla" else f"pallas on {how.path}"
-    logger.info("decode attention: %s (%s)", name, why)
+    logger.log(level, "decode attention: %s (%s)", name, why)
     return how
 
 

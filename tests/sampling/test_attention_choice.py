@@ -57,6 +57,7 @@ def test_auto_falls_back_with_one_line_that_says_why(device, arch, why, caplog):
     caplog.set_level(logging.INFO)
     assert choose_decode_attention("auto", arch, mesh_of(device), jnp.float32, 32) == DecodeAttention("xla")
     assert logged(caplog) == [f"decode attention: xla (model.attention=auto, {why})"]
+    assert [record.levelname for record in caplog.records] == ["INFO" if device.platform == "cpu" else "WARNING"]
 
 
 def test_caches_that_a_tpu_would_copy_take_xla(caplog):
