@@ -104,6 +104,7 @@ def open_session(config: RunConfig, published: Published | None = None) -> Sessi
         ),
         slots=config.sampling.slots,
         lanes=config.sampling.lanes,
+        decode=tokenizer.decode,
     )
     return Session(
         arch=arch,

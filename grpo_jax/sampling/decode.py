@@ -110,7 +110,7 @@ def decode_chunk(
         choice = choose(logits, temperature, _token_keys(slots, lanes), cuts)
         token, logprob, truncated = (leaf.reshape(num_slots, num_lanes) for leaf in choice)
         stopped = jnp.any(token[..., None] == slots.stop_ids[:, None], axis=-1)
-        ended = stopped | (lanes.count + 1 >= slots.limit[:, None])
+        ended = stopped | (lanes.count + 1 >= jnp.take_along_axis(slots.limit, lanes.sample, axis=1))
         finish = jnp.where(lanes.done, 0, jnp.where(stopped, STOPPED, jnp.where(ended, CUT_OFF, 0)))
         new = ChunkOutput(
             token, logprob, truncated, jnp.where(lanes.done, -1, lanes.sample), lanes.count, finish.astype(jnp.int8)

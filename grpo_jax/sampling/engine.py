@@ -9,6 +9,7 @@ from grpo_jax.sampling.programs import Programs
 from grpo_jax.sampling.request import Sample, SampleRequest
 from grpo_jax.sampling.schedule import Counts, Schedule
 from grpo_jax.sampling.serving import ServingWeights
+from grpo_jax.sampling.transcripts import Decode
 
 LANES_SHARING = 4
 """Lanes of a prompt below which further slots are not worth what sharing it saves."""
@@ -21,15 +22,19 @@ class SamplingEngine:
         counts: Work done since the sampler was made.
     """
 
-    def __init__(self, programs: Programs, slots: int | None = None, lanes: int | None = None):
+    def __init__(
+        self, programs: Programs, slots: int | None = None, lanes: int | None = None, *, decode: Decode | None = None
+    ):
         """Set up the sampler; each program compiles when first used.
 
         Args:
             programs: Of the model.
             slots: Prompts decoded at once on all devices; None follows from the lanes, or is all of a call.
             lanes: Samples decoded at once on all devices; None is all of the prompts in slots.
+            decode: Text of ids, special tokens left out; needed for stop strings.
         """
         self._programs, self._slots, self._lanes = programs, slots, lanes
+        self._decode = decode
         self.counts = Counts()
 
     @property
@@ -54,10 +59,11 @@ class SamplingEngine:
             step: Training step, 0 or more: the same problem gets new noise each step.
 
         Raises:
-            ValueError: A prompt exceeds its bound, or with its token limit the model's context.
+            ValueError: A prompt exceeds its bound, or with its token limit the model's context; limits of samples do
+                not fit the samples; stop strings come without `decode`.
         """
         for request in requests:
-            self._check(request)
+            self._check(request, num_samples)
         if not requests:
             return
         num_slots, num_lanes = batch_shape(len(requests), num_samples, self._slots, self._lanes)
@@ -72,9 +78,10 @@ class SamplingEngine:
             seed=seed,
             step=step,
             counts=self.counts,
+            decode=self._decode,
         ).run()
 
-    def _check(self, request: SampleRequest) -> None:
+    def _check(self, request: SampleRequest, num_samples: int) -> None:
         length = len(request.token_ids)
         if length > self._programs.max_prompt_tokens:
             raise ValueError(f"prompt of {length} tokens exceeds max_prompt_tokens={self._programs.max_prompt_tokens}")
@@ -82,6 +89,11 @@ class SamplingEngine:
             raise ValueError(
                 f"max_tokens={request.max_tokens} after a prompt of {length} tokens exceeds the model's context of "
                 f"{self._programs.max_positions}"
+            )
+        limits = request.sample_limits
+        if limits and (len(limits) != num_samples or min(limits) < 1 or max(limits) > request.max_tokens):
+            raise ValueError(
+                f"sample_limits {limits} must be {num_samples} numbers from 1 to max_tokens={request.max_tokens}"
             )
 
 

@@ -105,7 +105,7 @@ class Programs:
         self.empty_state = self._program(
             "empty_state",
             partial(empty_state, arch=arch, dtype=dtype),
-            static_argnums=(0, 1, 2, 3, 4),
+            static_argnums=(0, 1, 2, 3, 4, 5),
             out_shardings=(slots, lanes),
         )
         self.put_groups = self._program(

@@ -26,6 +26,8 @@ class SampleRequest:
         stop_ids: Ids that end the completion beside the model's own, kept as its last token.
         stop_strings: Texts that end the completion; its tokens are cut where the first of them is complete.
         seed: Takes the place of the run's seed.
+        sample_limits: Token limit of each sample, at most `max_tokens`; empty leaves it at that. For lengths that are
+            known beforehand, as in a benchmark.
     """
 
     token_ids: Int32[np.ndarray, " T"]
@@ -38,6 +40,7 @@ class SampleRequest:
     stop_ids: tuple[int, ...] = ()
     stop_strings: tuple[str, ...] = ()
     seed: int | None = None
+    sample_limits: tuple[int, ...] = ()
 
     @property
     def has_cuts(self) -> bool:

@@ -26,7 +26,7 @@ from grpo_jax.sampling.request import Sample, SampleRequest
 from grpo_jax.sampling.serving import ServingWeights
 from grpo_jax.sampling.state import NewGroup
 from grpo_jax.sampling.token_choice import Cuts
-from grpo_jax.sampling.transcripts import Transcripts
+from grpo_jax.sampling.transcripts import Decode, HostChunk, Transcripts
 
 STOP_IDS_STEP = 8
 """Stop ids of a lane come in multiples of this, so that one more id is no new program."""
@@ -77,6 +77,7 @@ class Schedule:
         seed: int,
         step: int,
         counts: Counts,
+        decode: Decode | None,
     ):
         """Set up empty slots.
 
@@ -90,11 +91,12 @@ class Schedule:
             seed: Of requests without one of their own.
             step: Training step.
             counts: Gets the work of this call added.
+            decode: Text of ids; needed where a request has stop strings.
         """
         self._programs, self._weights, self._requests = programs, weights, requests
         self._num_samples, self._seed, self._counts = num_samples, seed, counts
         self._step = place(np.uint32(step), programs.replicated)
-        self._transcripts = Transcripts(requests, num_samples)
+        self._transcripts = Transcripts(requests, num_samples, decode)
         self._with_cuts = any(request.has_cuts for request in requests)
         self._waiting = list(range(len(requests)))
         self._slot_requests = np.full(num_slots, -1, np.int32)
@@ -108,11 +110,17 @@ class Schedule:
         most_stops = max(len(self._stop_ids(request)) for request in requests)
         self._num_stops = -(-max(most_stops, 1) // STOP_IDS_STEP) * STOP_IDS_STEP
         self._slots, self._lanes = programs.empty_state(
-            num_slots, num_lanes, self._num_prompt, programs.own_columns(self._columns), self._num_stops
+            num_slots, num_lanes, self._num_prompt, programs.own_columns(self._columns), self._num_stops, num_samples
         )
 
     def run(self) -> Iterator[Sample]:
         """Decode to the end of the last sample; yields each as soon as its chunk is read."""
+        try:
+            yield from self._run()
+        finally:
+            self._transcripts.close()
+
+    def _run(self) -> Iterator[Sample]:
         under_way: list[_Chunk] = []
         self._admit()
         free_since = time.perf_counter()
@@ -123,9 +131,9 @@ class Schedule:
             if len(under_way) <= CHUNKS_AHEAD:
                 continue
             chunk = under_way.pop(0)
-            output, own_end = fetch((tuple(chunk.output), chunk.own_end))
+            fetched = fetch((*chunk.output, chunk.own_end))
             free_since = time.perf_counter()
-            output = ChunkOutput(*output)
+            output, own_end = HostChunk(*fetched[:-1]), fetched[-1]
             self._counts.tokens += int((output.sample >= 0).sum())
             yield from self._transcripts.record(output, chunk.requests)
             if self._transcripts.unfinished.any():
@@ -134,7 +142,7 @@ class Schedule:
 
     def _start_chunk(self) -> _Chunk:
         self._lanes, output, own_end = self._programs.chunk(
-            self._weights, self._slots, self._lanes, self._none_killed(), with_cuts=self._with_cuts
+            self._weights, self._slots, self._lanes, self._killed(), with_cuts=self._with_cuts
         )
         for leaf in (*output, own_end):
             if leaf.is_fully_addressable:
@@ -143,14 +151,24 @@ class Schedule:
         self._counts.row_steps += output.tokens.size
         return _Chunk(output, own_end, self._slot_requests.copy(), self._layout)
 
-    def _none_killed(self) -> jax.Array:
-        return self._put(np.full((len(self._slot_requests), self._num_lanes), -1), np.int32)
+    def _killed(self) -> jax.Array:
+        """Samples to drop in each slot; what does not fit is told with a later chunk, its tokens being ignored."""
+        told = np.full((len(self._slot_requests), self._num_lanes), -1, np.int32)
+        for request, samples in self._transcripts.killed.items():
+            now = samples[: self._num_lanes]
+            told[self._slot_requests == request, : len(now)] = now
+            del samples[: self._num_lanes]
+        self._transcripts.killed = {request: rest for request, rest in self._transcripts.killed.items() if rest}
+        return self._put(told, np.int32)
 
     def _put(self, values: Any, dtype: Any) -> jax.Array:
         return place(np.asarray(values, dtype), self._programs.by_slot)
 
     def _stop_ids(self, request: SampleRequest) -> list[int]:
         return sorted({*self._programs.stop_ids, *request.stop_ids})
+
+    def _limits(self, request: SampleRequest) -> tuple[int, ...]:
+        return request.sample_limits or (request.max_tokens,) * self._num_samples
 
     def _admit(self) -> None:
         """Give every free slot to a waiting prompt, as evenly over the shards as they come."""
@@ -190,7 +208,7 @@ class Schedule:
             prompt_length=put(lengths, np.int32),
             last_token=put([request.token_ids[-1] for request in requests], np.int32),
             num_samples=put([self._num_samples] * len(requests), np.int32),
-            limit=put([request.max_tokens for request in requests], np.int32),
+            limit=put([self._limits(request) for request in requests], np.int32),
             stop_ids=put(stop_ids, np.int32),
             temperature=put([request.temperature for request in requests], np.float32),
             cuts=Cuts(
@@ -208,7 +226,7 @@ class Schedule:
                 self._slot_requests[shard * slots_a_shard + slot] = request
         self._layout += 1
 
-    def _fit(self, chunk: _Chunk, output: ChunkOutput, longest: int) -> None:
+    def _fit(self, chunk: _Chunk, output: HostChunk, longest: int) -> None:
         """Shrink the batch to what a chunk left alive, if it knows the present layout, and widen the own caches.
 
         Args:
@@ -217,7 +235,7 @@ class Schedule:
             longest: Columns of its longest lane.
         """
         if not self._waiting and chunk.layout == self._layout:
-            self._compact(np.logical_and(output.sample[..., -1] >= 0, output.finish[..., -1] == 0))
+            self._compact((output.sample[..., -1] >= 0) & (output.finish[..., -1] == 0))
         wanted = min(longest + (CHUNKS_AHEAD + 1) * self._programs.chunk_tokens, self._column_buckets[-1])
         columns = bucket_of(wanted, self._column_buckets)
         if columns > self._columns:

@@ -34,7 +34,7 @@ class Slots(NamedTuple):
         prompt_length: Tokens of the prompt, the last one counted.
         last_token: The prompt's last token, every sample's first input.
         num_samples: One past the last sample to draw.
-        limit: Token limit of each sample.
+        limit: Token limit of each of the G samples.
         stop_ids: Ids that end a sample; -1 is none.
         temperature: At least 0; 0 is greedy.
         cuts: Of token choice.
@@ -45,7 +45,7 @@ class Slots(NamedTuple):
     prompt_length: Int32[Array, " N"]
     last_token: Int32[Array, " N"]
     num_samples: Int32[Array, " N"]
-    limit: Int32[Array, " N"]
+    limit: Int32[Array, "N G"]
     stop_ids: Int32[Array, "N stops"]
     temperature: Float32[Array, " N"]
     cuts: Cuts
@@ -90,7 +90,7 @@ class NewGroup(NamedTuple):
     prompt_length: Int32[Array, " n"]
     last_token: Int32[Array, " n"]
     num_samples: Int32[Array, " n"]
-    limit: Int32[Array, " n"]
+    limit: Int32[Array, "n G"]
     stop_ids: Int32[Array, "n stops"]
     temperature: Float32[Array, " n"]
     cuts: Cuts
@@ -112,6 +112,7 @@ def empty_state(
     num_prompt: int,
     columns: tuple[int, ...],
     num_stops: int,
+    num_samples: int,
     *,
     arch: Architecture,
     dtype: Any,
@@ -131,7 +132,7 @@ def empty_state(
         prompt_length=ints(*by_slot) + 1,
         last_token=ints(*by_slot),
         num_samples=ints(*by_slot),
-        limit=ints(*by_slot),
+        limit=ints(num_slots, num_samples),
         stop_ids=ints(num_slots, num_stops) - 1,
         temperature=jnp.zeros(by_slot),
         cuts=Cuts(jnp.ones(by_slot), ints(*by_slot), jnp.zeros(by_slot)),
