@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The host's side of decoding: which prompts hold the slots, and when the caches grow or the batch shrinks.
 
-The host works one chunk behind the device: chunk t + 1 is under way before the tokens of chunk t are read. What it
-knows of lengths and ended lanes is one chunk old, so it reserves room for one chunk more, and a prompt is replaced one
-chunk after its last sample ended. Every decision follows from tokens, none from timing, so a run repeats itself.
+On an accelerator the host works one chunk behind: chunk t + 1 is under way before the tokens of chunk t are read. What
+it knows of lengths and ended lanes is one chunk old, so it reserves room for one chunk more, and a prompt is replaced
+one chunk after its last sample ended. Every decision follows from tokens, none from timing, so a run repeats itself.
 """
 
 import time
@@ -32,8 +32,6 @@ STOP_IDS_STEP = 8
 """Stop ids of a lane come in multiples of this, so that one more id is no new program."""
 PREFILL_TOKENS = 16_384
 """Prompt tokens, padding included, that one device prefills at once."""
-CHUNKS_AHEAD = 1
-"""Chunks that are under way while the host reads the one before them."""
 
 
 @dataclass
@@ -104,7 +102,7 @@ class Schedule:
         longest = max(request.max_tokens for request in requests)
         self._column_buckets = column_buckets(longest, programs.chunk_tokens)
         self._columns = bucket_of(
-            min((CHUNKS_AHEAD + 1) * programs.chunk_tokens, self._column_buckets[-1]), self._column_buckets
+            min((programs.chunks_ahead + 1) * programs.chunk_tokens, self._column_buckets[-1]), self._column_buckets
         )
         self._num_prompt = bucket_of(max(len(request.token_ids) for request in requests), programs.prompt_buckets)
         most_stops = max(len(self._stop_ids(request)) for request in requests)
@@ -128,7 +126,7 @@ class Schedule:
             if not under_way or all(value.is_ready() for value in jax.tree.leaves(under_way[-1].own_end)):
                 self._counts.host_gap_seconds += time.perf_counter() - free_since
             under_way.append(self._start_chunk())
-            if len(under_way) <= CHUNKS_AHEAD:
+            if len(under_way) <= self._programs.chunks_ahead:
                 continue
             chunk = under_way.pop(0)
             fetched = fetch((*chunk.output, chunk.own_end))
@@ -236,7 +234,9 @@ class Schedule:
         """
         if not self._waiting and chunk.layout == self._layout:
             self._compact((output.sample[..., -1] >= 0) & (output.finish[..., -1] == 0))
-        wanted = min(longest + (CHUNKS_AHEAD + 1) * self._programs.chunk_tokens, self._column_buckets[-1])
+        wanted = min(
+            longest + (self._programs.chunks_ahead + 1) * self._programs.chunk_tokens, self._column_buckets[-1]
+        )
         columns = bucket_of(wanted, self._column_buckets)
         if columns > self._columns:
             self._columns = columns

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import pytest
 
-from grpo_jax.sampling.buckets import bucket_of, buckets_up_to
+from grpo_jax.sampling.buckets import bucket_of, buckets_up_to, column_buckets
 
 
 def test_buckets_are_powers_of_two_and_the_largest_size_rounded_up() -> None:
@@ -20,3 +20,15 @@ def test_a_size_takes_the_smallest_bucket_that_holds_it() -> None:
 def test_a_size_above_the_largest_bucket_is_refused() -> None:
     with pytest.raises(ValueError, match="size 105 exceeds the largest bucket 104"):
         bucket_of(105, buckets_up_to(100))
+
+
+def test_own_caches_hold_the_longest_sample_from_any_start_in_whole_chunks() -> None:
+    assert column_buckets(512, 32) == (64, 128, 256, 544)
+    assert column_buckets(5, 32) == (64,)
+    assert column_buckets(40, 5) == (45,)
+    for limit in (1, 31, 32, 33, 400):
+        for chunk in (1, 7, 32):
+            buckets = column_buckets(limit, chunk)
+            assert all(size % chunk == 0 for size in buckets)
+            assert buckets[-1] >= limit + chunk - 1
+            assert list(buckets) == sorted(set(buckets))
