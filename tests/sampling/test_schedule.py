@@ -173,7 +173,7 @@ def test_a_stop_string_cuts_its_sample_exactly_and_leaves_the_others_alone() -> 
             assert past == len(whole) or completion.finish_reason == "stop"
         assert completion.token_ids.tolist() == whole[:past]
         assert len(completion.sampler_logprobs) == past
-    assert shortened > 3
+    assert shortened
 
 
 def test_stop_strings_without_a_decoder_are_refused() -> None:
