@@ -129,6 +129,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     report = add("report", run_report, "write a self-contained HTML page about runs", config=False)
     report.add_argument("runs", nargs="+", metavar="RUN", help="a run's folder; several are compared")
+    report.add_argument("--output", metavar="F.html", help="the page's path (default: report.html of the first run)")
     study = add("study", run_study_command, "train domains one by one and together, and compare", config=True)
     study.add_argument(
         "--mode",
@@ -231,7 +232,7 @@ def run_report(arguments: argparse.Namespace) -> None:
     """`grpo-jax report`: write the page and print its path."""
     from grpo_jax.tracking.report import write_report
 
-    print(write_report([Path(run) for run in arguments.runs]))
+    print(write_report([Path(run) for run in arguments.runs], output=arguments.output))
 
 
 def run_study_command(arguments: argparse.Namespace) -> None:

@@ -29,10 +29,10 @@ class WarningsConfig:
     enabled: bool = True
     recovery_steps: int = 20
     """Steps in a row without the cause after which a warning may be said again."""
-    flat_reward_steps: int = 100
+    flat_reward_steps: int = 200
     """Steps over which the mean reward must move; 0 never warns."""
-    flat_reward_change: float = 0.01
-    """Least difference between the means of the two halves of `flat_reward_steps`; rewards near their best are left
+    flat_reward_change: float = 0.02
+    """Least difference between the means of the four quarters of `flat_reward_steps`; rewards near their best are left
     alone: no warning where 95 % of the completions pass."""
     max_kl: float = 0.5
     """Mean KL to the reference over 5 steps, in nats per token, above which to warn; 0 never warns."""
@@ -110,5 +110,8 @@ def check_logging(settings: LoggingConfig) -> None:
     for name in ("truncated_share", "verifier_failures", "entropy_fraction"):
         if getattr(warnings, name) > 1:
             raise ConfigError(f"logging.warnings.{name}={getattr(warnings, name)} is a share; it must be at most 1")
-    if warnings.flat_reward_steps == 1:
-        raise ConfigError("logging.warnings.flat_reward_steps=1 has no halves; use 2 or more, or 0 for never")
+    if 0 < warnings.flat_reward_steps < 4:
+        raise ConfigError(
+            f"logging.warnings.flat_reward_steps={warnings.flat_reward_steps} has no quarters; use 4 or more, or 0 for "
+            "never"
+        )

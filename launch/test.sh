@@ -25,7 +25,7 @@ HELP
 fi
 
 use_environment .venv
-install_system_packages bwrap:bubblewrap
+install_system_packages bwrap:bubblewrap chromium:chromium chromedriver:chromium-driver
 install_project test,parity
 install_quickstart_model
 

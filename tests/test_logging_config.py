@@ -29,7 +29,7 @@ def test_other_profile_steps_are_refused(text):
         (LoggingConfig(samples_every_steps=-1), r"logging\.samples_every_steps=-1"),
         (LoggingConfig(warnings=WarningsConfig(max_kl=-0.1)), r"logging\.warnings\.max_kl=-0\.1"),
         (LoggingConfig(warnings=WarningsConfig(truncated_share=50)), r"logging\.warnings\.truncated_share=50"),
-        (LoggingConfig(warnings=WarningsConfig(flat_reward_steps=1)), r"flat_reward_steps=1"),
+        (LoggingConfig(warnings=WarningsConfig(flat_reward_steps=3)), r"flat_reward_steps=3"),
     ],
 )
 def test_value_out_of_range_is_named(logging, mentioned):

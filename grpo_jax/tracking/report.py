@@ -1,52 +1,82 @@
 # Copyright 2026 The grpo_jax authors
 # SPDX-License-Identifier: Apache-2.0
-"""The page about a run: figures, plots and completions in one HTML file that needs nothing else.
+"""The page about runs: figures, plots and completions in one HTML file that needs nothing else, and the plots as PNGs.
 
-It leaves out what cannot be read from the run's folder: nothing is recomputed, and absent metrics are absent plots.
+It leaves out what cannot be read from the runs' folders: nothing is recomputed, and absent metrics are absent plots.
 """
 
-import html
 import json
+import re
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from grpo_jax.logging_config import WarningsConfig
 from grpo_jax.records import ConfigError
-from grpo_jax.tracking.completions import completion_files
 from grpo_jax.tracking.metrics import read_metrics
-from grpo_jax.tracking.report_page import page
-from grpo_jax.tracking.report_plots import all_plots
+from grpo_jax.tracking.report_charts import all_charts, evaluation_table, phase_spans, slug
+from grpo_jax.tracking.report_completions import MAX_COMPLETIONS, packed_completions, select_completions
+from grpo_jax.tracking.report_page import browser, config_details, figures_table, packed_plots, page, warnings_list
+from grpo_jax.tracking.report_pictures import write_pictures
+from grpo_jax.tracking.report_series import Columns, HeatTable, columns_of
 from grpo_jax.tracking.run_folder import RunFolder, write_text_atomically
+from grpo_jax.tracking.run_warnings import RunWarnings
 from grpo_jax.tracking.summary import first_and_last_fifth
 
-MAX_COMPLETIONS = 3_000  # a page with more is slow to open on a phone
+MAX_BYTES = 4_700_000
+"""Size of a page; a phone opens it at once."""
+DRAFT_COMPLETIONS = 1_000
+"""Completions on a page that a run writes while it goes, so that it costs no time worth noticing."""
+SUMMARY = (r"reward/mean", r"reward/[^/]+/mean", r"eval/[^/]+/pass@1", r"kl/mean", r"objective/entropy", r"length/mean")
+"""Metrics of the table at the top, in its order."""
+MATRIX = "forgetting_matrix.json"
 
-SUMMARY = ("reward/", "kl/mean", "eval/", "length/", "objective/entropy")
 
-
-def write_report(run_folders: Sequence[str | Path], pictures: bool = True) -> Path:
-    """Write `report.html` into the first run's folder.
+def write_report(run_folders: Sequence[str | Path], *, draft: bool = False, output: str | Path | None = None) -> Path:
+    """Write `report.html`, and `plots/*.png` beside it.
 
     Args:
         run_folders: Folders of runs; with several, curves are drawn together and completions carry the run's name.
-        pictures: Also write each plot as a PNG.
+        draft: Fewer completions and no PNGs, for a run that has not ended.
+        output: The page's path; default that of the first run.
 
     Returns:
         The page's path.
 
     Raises:
-        ConfigError: A folder is no run's, or holds no metrics.
+        ConfigError: A folder is no run's or holds no metrics, or the page cannot be written.
     """
-    folders = [_run_folder(Path(folder)) for folder in run_folders]
-    names = _distinct_names(folders)
-    runs = {name: read_metrics(folder.metrics) for name, folder in zip(names, folders, strict=True)}
-    sections = [_summary(name, rows) for name, rows in runs.items()]
-    sections.append('<section class="plots">' + "".join(map(_plot, all_plots(runs))) + "</section>")
-    configs = [_config(name, folder) for name, folder in zip(names, folders, strict=True)]
-    rows, left_out = _completions(dict(zip(names, folders, strict=True)))
-    text = page(", ".join(names), "".join(sections), "".join(configs), rows, left_out)
-    write_text_atomically(folders[0].report, text)
-    return folders[0].report
+    folders = dict(zip(_distinct_names(found := [_run_folder(Path(f)) for f in run_folders]), found, strict=True))
+    runs = {name: read_metrics(folder.metrics) for name, folder in folders.items()}
+    configs = {name: _config(folder) for name, folder in folders.items()}
+    columns = {name: columns_of(rows) for name, rows in runs.items()}
+    charts = all_charts(columns)
+    phases = next((spans for name in runs if (spans := _phases(columns[name], configs[name]))), [])
+    heats = [
+        heat
+        for name, folder in folders.items()
+        for heat in (evaluation_table(name, columns[name]), _matrix_table(name, folder))
+        if heat is not None
+    ]
+    head = "".join(_head(name, rows, configs[name]) for name, rows in runs.items())
+    tail = "".join(config_details(name, json.dumps(config, indent=2)) for name, config in configs.items() if config)
+    plots, title = packed_plots(charts, heats, phases), ", ".join(runs)
+    frame = page(title, head, plots, tail)
+    shown, left_out = select_completions(folders, DRAFT_COMPLETIONS if draft else MAX_COMPLETIONS)
+    if shown:
+        # Three bytes are four characters of base64.
+        packed, limit = packed_completions(shown, (MAX_BYTES - len(frame.encode())) * 3 // 4)
+        cut = limit if any(len(row["text"]) > limit for row in shown) else None
+        frame = page(title, head, plots, browser(packed, left_out, cut) + tail)
+    path = Path(output) if output is not None else next(iter(folders.values())).report
+    try:
+        write_text_atomically(path, frame)
+        if not draft:
+            write_pictures(path.parent / "plots", charts, heats, phases)
+    except OSError as error:
+        raise ConfigError(f"cannot write {path}: {error.strerror}") from error
+    return path
 
 
 def _run_folder(path: Path) -> RunFolder:
@@ -64,52 +94,57 @@ def _distinct_names(folders: Sequence[RunFolder]) -> list[str]:
     return [name if names.count(name) == 1 else str(folder.path) for name, folder in zip(names, folders, strict=True)]
 
 
-def _summary(name: str, rows: Sequence[Mapping[str, float]]) -> str:
-    """A table of first and last fifths."""
-    metrics = list(dict.fromkeys(key for row in rows for key in row if key.startswith(SUMMARY)))
-    lines = []
-    for metric in sorted(metrics, key=lambda key: (key != "reward/mean", SUMMARY.index(_group(key)), key)):
-        means = first_and_last_fifth(rows, metric)
-        if means is not None:
-            first, last = means
-            cells = f"<td>{first:.4g}</td><td>{last:.4g}</td><td>{last - first:+.4g}</td>"
-            lines.append(f'<tr><th scope="row">{html.escape(metric)}</th>{cells}</tr>')
-    head = "<tr><th>mean over</th><th>first fifth</th><th>last fifth</th><th>change</th></tr>"
-    title = f"<h2>{html.escape(name)}: {len(rows)} steps</h2>"
-    return f'<section>{title}<div class="scroll"><table class="figures">{head}{"".join(lines)}</table></div></section>'
+def _config(folder: RunFolder) -> dict[str, Any]:
+    """The run's config as JSON values; empty before it is written."""
+    return json.loads(folder.config_json.read_text(encoding="utf-8")) if folder.config_json.is_file() else {}
 
 
-def _group(metric: str) -> str:
-    return next(prefix for prefix in SUMMARY if metric.startswith(prefix))
+def _phases(run: Columns, config: Mapping[str, Any]) -> list[tuple[float, float, str]]:
+    return phase_spans(run, [phase["name"] for phase in config.get("curriculum", {}).get("phases", ())])
 
 
-def _plot(titled: tuple[str, str]) -> str:
-    title, svg = titled
-    return f"<figure><figcaption>{html.escape(title)}</figcaption>{svg}</figure>"
+def _head(name: str, rows: Sequence[Mapping[str, float]], config: Mapping[str, Any]) -> str:
+    """Figures of a run and what it warned of."""
+    names = dict.fromkeys(key for row in rows for key in row)
+    shown = [name for pattern in SUMMARY for name in sorted(names) if re.fullmatch(pattern, name)]
+    means = {name: found for name in shown if (found := first_and_last_fifth(rows, name))}
+    told = config.get("logging", {}).get("warnings", {})
+    settings = WarningsConfig(
+        **{field.name: told[field.name] for field in fields(WarningsConfig) if field.name in told}
+    )
+    steps = sum(row["step"] > 0 for row in rows)
+    return figures_table(f"{name}: {steps} steps", means) + warnings_list(RunWarnings(settings, rows).said)
 
 
-def _config(name: str, folder: RunFolder) -> str:
-    if not folder.config_json.is_file():
-        return ""
-    text = html.escape(folder.config_json.read_text(encoding="utf-8"))
-    return f"<details><summary>Config of {html.escape(name)}</summary><pre>{text}</pre></details>"
+def _matrix_table(name: str, folder: RunFolder) -> HeatTable | None:
+    """The study's matrix, where the run or the folder above it has one: score on each domain after each stage.
 
-
-def _completions(folders: Mapping[str, RunFolder]) -> tuple[list[dict[str, Any]], int]:
-    """Completions to show and how many were left out; whole steps, the first and last kept, the rest thinned evenly."""
-    files = [(name, path) for name, folder in folders.items() for path in completion_files(folder)]
-    steps = [
-        [
-            {"run": name, **json.loads(line)} if len(folders) > 1 else json.loads(line)
-            for line in path.read_text(encoding="utf-8").split("\n")
-            if line
-        ]
-        for name, path in files
-    ]
-    total = sum(map(len, steps))
-    if total > MAX_COMPLETIONS:
-        keep = max(2, MAX_COMPLETIONS * len(steps) // total)
-        chosen = sorted({round(number * (len(steps) - 1) / (keep - 1)) for number in range(keep)})
-        steps = [steps[index] for index in chosen]
-    rows = [row for step in steps for row in step]
-    return rows, total - len(rows)
+    Raises:
+        ConfigError: The file is no matrix.
+    """
+    path = next((at / MATRIX for at in (folder.path, folder.path.parent) if (at / MATRIX).is_file()), None)
+    if path is None:
+        return None
+    try:
+        matrix = json.loads(path.read_text(encoding="utf-8"))
+        domains, scores = [str(domain) for domain in matrix["domains"]], matrix["scores"]
+        values = [tuple(float(score) for score in row) for row in (matrix["start"], *scores)]
+        rows = ["start", *(f"after {domain}" for domain in domains)]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ConfigError(f"{path}: no forgetting matrix ({error!r}); write it anew with `grpo-jax study`") from error
+    drops = []
+    for number in range(len(values)):
+        best = [max(row[column] for row in values[: number + 1]) for column in range(len(domains))]
+        drops.append(tuple(top - value for top, value in zip(best, values[number], strict=True)))
+    told = [f"{key.replace('_', ' ')} {value:+.3f}" for key, value in matrix.items() if isinstance(value, float)]
+    return HeatTable(
+        key=f"forgetting-matrix-{slug(name)}",
+        title=f"Forgetting matrix of {name}",
+        note="; ".join(
+            ["score on a column's domain after a row's stage; the darker, the further below its best", *told]
+        ),
+        columns=tuple(domains),
+        rows=tuple(rows),
+        values=tuple(values),
+        drops=tuple(drops),
+    )

@@ -110,7 +110,7 @@ class RunLog:
         every = self._settings.report_every_steps
         if self._settings.enabled and every and step % every == 0 and step < self._total_steps:
             self._progress.stage("reporting")
-            write_report([self._folder.path], pictures=False)
+            write_report([self._folder.path], draft=True)
 
     def finish(self) -> Path | None:
         """Write the report and its pictures; None where `logging.enabled` is false."""

@@ -39,6 +39,7 @@ class History:
 
     def __init__(self) -> None:
         self._values: dict[str, list[float]] = {}
+        self._domains: dict[str, tuple[int, list[tuple[str, str]]]] = {}  # by pattern, for so many metrics
 
     def add(self, metrics: Mapping[str, float]) -> None:
         """Append one step."""
@@ -60,7 +61,11 @@ class History:
 
     def domains(self, pattern: str) -> list[tuple[str, str]]:
         """Pairs of domain and metric for the metrics that a pattern with one group matches whole."""
-        return [(found[1], name) for name in self._values if (found := re.fullmatch(pattern, name))]
+        known, pairs = self._domains.get(pattern, (0, []))
+        if known != len(self._values):
+            pairs = [(found[1], name) for name in self._values if (found := re.fullmatch(pattern, name))]
+            self._domains[pattern] = len(self._values), pairs
+        return pairs
 
 
 Check = Callable[[History, WarningsConfig], dict[str, str]]
@@ -68,7 +73,10 @@ Check = Callable[[History, WarningsConfig], dict[str, str]]
 
 
 def flat_reward(history: History, settings: WarningsConfig) -> dict[str, str]:
-    """The mean reward of the window's second half is that of its first, and completions still fail."""
+    """The mean rewards of the window's quarters are all the same, and completions still fail.
+
+    Quarters rather than halves: a slow rise that noise hides between two means still shows among four.
+    """
     values = history.last("reward/mean", settings.flat_reward_steps)
     if values is None:
         return {}
@@ -79,12 +87,12 @@ def flat_reward(history: History, settings: WarningsConfig) -> dict[str, str]:
     ]
     if passed and _mean(passed) >= _SATURATED:
         return {}
-    half = len(values) // 2
-    before, after = _mean(values[:half]), _mean(values[-half:])
-    if abs(after - before) > settings.flat_reward_change:
+    size = len(values) // 4
+    means = [_mean(values[place * size : (place + 1) * size]) for place in range(4)]
+    if max(means) - min(means) > settings.flat_reward_change:
         return {}
     return {
-        "flat_reward": f"the mean reward stays at {after:.3g} for {len(values)} steps; try a higher "
+        "flat_reward": f"the mean reward stays at {_mean(means):.3g} for {len(values)} steps; try a higher "
         "training.learning_rate, easier problems (curriculum.difficulty) or a larger sampling.group_size"
     }
 

@@ -79,6 +79,7 @@ def test_the_runs_folder_is_complete(result: RunResult, folder: Path) -> None:
         "final_model",
         "prompt_lengths.json",
         "report.html",
+        "plots",
         "log.txt",
     }
     assert [path.name for path in sorted((result.run_folder / "checkpoints").iterdir())] == ["1", "2"]

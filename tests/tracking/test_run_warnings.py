@@ -44,6 +44,19 @@ def test_healthy_run_is_left_alone():
     assert said(history()) == []
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_slow_and_noisy_but_rising_run_is_left_alone(seed):
+    """From 0.2 to 0.8 over 2,000 steps, of which two hundred show little."""
+    noise = random.Random(seed)
+    assert said([{"step": s, "reward/mean": 0.2 + 0.6 * s / 2000 + noise.gauss(0, 0.04)} for s in range(1, 2001)]) == []
+
+
+def test_noise_does_not_hide_that_nothing_moves():
+    noise = random.Random(1)
+    rows = [{"step": step, "reward/mean": 0.4 + noise.gauss(0, 0.03)} for step in range(1, 501)]
+    assert [cause for cause, _ in said(rows)][:1] == ["flat_reward"]
+
+
 def test_mastered_run_is_left_alone():
     assert said(history(lambda step: {"reward/mean": 1.0, "reward_status/math/pass": 0.98})) == []
 
@@ -51,8 +64,8 @@ def test_mastered_run_is_left_alone():
 @pytest.mark.parametrize(
     ("cause", "change", "step"),
     [
-        # 100 values at 0.3: the first full window.
-        ("flat_reward", lambda step: {"reward/mean": 0.3}, 100),
+        # 200 values at 0.3: the first full window.
+        ("flat_reward", lambda step: {"reward/mean": 0.3}, 200),
         # From step 50 on at 1.0: above 0.5 in the mean of five once three of them are.
         ("high_kl", lambda step: {"kl/mean": 1.0} if step >= 50 else {"kl/mean": 0.0}, 52),
         ("no_variance", lambda step: {"objective/zero_variance_groups": 1.0 if step >= 50 else 0.5}, 52),
