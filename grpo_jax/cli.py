@@ -9,6 +9,7 @@ Exit codes: 0 done, 1 internal fault (with its traceback), 2 a mistake in what w
 import argparse
 import json
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -144,11 +145,25 @@ def build_parser() -> argparse.ArgumentParser:
 def run_train(arguments: argparse.Namespace) -> None:
     """`grpo-jax train`: train, then say where the results are and how the reward moved."""
     config = load_config(arguments.config, arguments.overrides)
+    import jax
+
+    from grpo_jax.parallel.processes import LostProcessError, is_main, leave
     from grpo_jax.tracking.metrics import read_metrics
     from grpo_jax.tracking.summary import print_summary
     from grpo_jax.training.loop import train
 
-    result = train(config, resume=arguments.resume)
+    try:
+        result = train(config, resume=arguments.resume)
+    except BaseException as error:
+        if jax.process_count() == 1:
+            raise
+        if isinstance(error, LostProcessError | ConfigError):
+            print(f"error: {error}", file=sys.stderr)
+        else:
+            traceback.print_exc()
+        leave(2 if isinstance(error, ConfigError) else 1)
+    if not is_main():
+        return
     print_summary(read_metrics(result.run_folder / "metrics.jsonl"))
     if result.report:
         print(f"report:      {result.report}")

@@ -174,6 +174,20 @@ class ParallelConfig:
     """Devices that share one copy of weights and optimizer state."""
     tensor: int = 1
     """Devices that share each matrix product."""
+    distributed: Literal["auto", "always", "never"] = "auto"
+    """Whether to connect to the run's other processes: `auto` does where `coordinator`, JAX_COORDINATOR_ADDRESS, Slurm,
+    Open MPI or a multi-host TPU job says that there are any; `always` leaves it to JAX to find them, as on a TPU
+    pod."""
+    hosts: int | None = None
+    """Processes of the run, one a host; None takes what the environment says."""
+    coordinator: str | None = None
+    """HOST:PORT of the first process, for hosts that nothing else connects."""
+    host_index: int | None = None
+    """Number of this process, from 0; goes with `coordinator`."""
+    start_seconds: int = 300
+    """How long to wait for the others at the start."""
+    heartbeat_seconds: int = 100
+    """Silence after which a process counts as dead, which ends the others."""
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from grpo_jax.models.architecture import Architecture
 from grpo_jax.models.families.assembly import disassemble, tensor_shapes
 from grpo_jax.models.families.registry import family_of
 from grpo_jax.models.transformer import Params
+from grpo_jax.parallel.processes import is_main
 from grpo_jax.records import ConfigError, Tokenizer
 
 MAX_SHARD_BYTES = 5_000_000_000
@@ -52,10 +53,16 @@ def export_hugging_face(
         hf_config: The config it was loaded with (`Pretrained.hf_config`).
         dtype: Of the written weights.
 
+    Every process of a run calls it, since fetching a tensor that spans them is a collective; the first one writes.
+
     Raises:
         ConfigError: Where the folder exists and holds something else.
     """
     target = Path(folder)
+    if not is_main():
+        for _ in disassemble(architecture, params, jnp.dtype(dtype)):
+            pass
+        return
     _refuse_foreign(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f".{target.name}.partial")

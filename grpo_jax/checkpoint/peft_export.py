@@ -6,7 +6,6 @@ import json
 import shutil
 from pathlib import Path
 
-import jax
 import numpy as np
 from safetensors.numpy import save_file
 
@@ -15,6 +14,8 @@ from grpo_jax.models.architecture import Architecture
 from grpo_jax.models.families.registry import weight_names
 from grpo_jax.models.lora import A_SUFFIX, B_SUFFIX
 from grpo_jax.models.transformer import Params
+from grpo_jax.parallel.processes import is_main
+from grpo_jax.parallel.transfer import fetch
 
 
 def export_peft(folder: str | Path, arch: Architecture, adapters: Params, config: LoraConfig, base: str) -> None:
@@ -26,15 +27,20 @@ def export_peft(folder: str | Path, arch: Architecture, adapters: Params, config
         adapters: As `models.lora.adapters_of` nests them.
         config: Rank, scale and targets.
         base: Path or hub name of the base model, for the reader's information.
+
+    Every process of a run calls it; the first one writes.
     """
+    held = fetch({name: leaf for name, leaf in adapters["layers"].items()})
+    if not is_main():
+        return
     target = Path(folder)
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
     names = {weight.path[-1]: weight for weight in weight_names(arch)}
     tensors: dict[str, np.ndarray] = {}
     for name in config.targets:
-        a = np.asarray(jax.device_get(adapters["layers"][name + A_SUFFIX]), np.float32)
-        b = np.asarray(jax.device_get(adapters["layers"][name + B_SUFFIX]), np.float32)
+        a = np.asarray(held[name + A_SUFFIX], np.float32)
+        b = np.asarray(held[name + B_SUFFIX], np.float32)
         for layer in range(arch.num_layers):
             module = "base_model.model." + names[name].name(layer).removesuffix(".weight")
             # PyTorch keeps linear layers as [outputs, inputs]; heads are flattened.

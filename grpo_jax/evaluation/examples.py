@@ -60,7 +60,7 @@ def truncate_examples(folder: Path, step: int) -> None:
     """Delete the files of steps after `step`, which a resumed run writes again; -1 deletes all."""
     for path in folder.glob("step-*.parquet"):
         if int(path.stem.removeprefix("step-")) > step:
-            path.unlink()
+            path.unlink(missing_ok=True)  # hosts that share a file system all delete
 
 
 def _rows(group: RolloutGroup) -> list[dict[str, Any]]:

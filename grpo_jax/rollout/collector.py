@@ -7,7 +7,10 @@ from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
+import jax
+
 from grpo_jax.config import RunConfig
+from grpo_jax.parallel.processes import exchange
 from grpo_jax.records import Completion, Prompt, Rollout, RolloutGroup, Tokenizer
 from grpo_jax.rewards.pool import RewardPool
 from grpo_jax.rollout.requests import request_of_prompt
@@ -64,36 +67,43 @@ class RolloutCollector:
         """
         start = time.perf_counter()
         requests = [request_of_prompt(self._config, prompt, temperature) for prompt in prompts]
-        found: dict[tuple[int, int], tuple[Completion, Future[tuple[str, int]]]] = {}
+        completions: dict[tuple[int, int], Completion] = {}
+        scoring: dict[tuple[int, int], Future[tuple[str, int]]] = {}
+        host, num_hosts = jax.process_index(), jax.process_count()
         # One thread: decoding and a full queue of the pool hold up neither the device nor the order of submission.
         with ThreadPoolExecutor(1, thread_name_prefix="completion-text") as texts:
             try:
                 for sample in self._engine.sample(weights, requests, num_samples, seed=self._config.seed, step=step):
-                    prompt, completion = prompts[sample.request], sample.completion
-                    queued = texts.submit(self._queue, prompt, completion, requests[sample.request], phase)
-                    found[sample.request, sample.sample] = completion, queued
+                    prompt, place = prompts[sample.request], (sample.request, sample.sample)
+                    completions[place] = sample.completion
+                    # Every host samples in lockstep with the others; each scores its share of the prompts.
+                    if sample.request % num_hosts == host:
+                        request = requests[sample.request]
+                        scoring[place] = texts.submit(self._queue, prompt, sample.completion, request, phase)
                 sampled = time.perf_counter()
-                queued_texts = {place: queued.result() for place, (_, queued) in found.items()}
+                queued = {place: future.result() for place, future in scoring.items()}
             except BaseException:
                 texts.shutdown(cancel_futures=True)
-                done = [queued for _, queued in found.values() if not queued.cancelled() and not queued.exception()]
-                self._pool.cancel([queued.result()[1] for queued in done])
+                done = [future for future in scoring.values() if not future.cancelled() and not future.exception()]
+                self._pool.cancel([future.result()[1] for future in done])
                 raise
-        places = sorted(found)
-        rewards = dict(zip(places, self._pool.collect([queued_texts[place][1] for place in places]), strict=True))
+        rewards = self._pool.collect([ticket for _, ticket in queued.values()])
+        own = {place: (text, reward) for (place, (text, _)), reward in zip(queued.items(), rewards, strict=True)}
+        scored = {place: found for part in exchange(own) for place, found in part.items()}
         groups = tuple(
             RolloutGroup(
                 prompt,
                 tuple(
-                    Rollout(found[p, s][0], queued_texts[p, s][0], rewards[p, s], policy_version)
+                    Rollout(completions[p, s], text, reward, policy_version)
                     for s in range(num_samples)
+                    for text, reward in [scored[p, s]]
                 ),
             )
             for p, prompt in enumerate(prompts)
         )
         return Collected(
             groups=groups,
-            sampled_tokens=sum(len(completion.token_ids) for completion, _ in found.values()),
+            sampled_tokens=sum(len(completion.token_ids) for completion in completions.values()),
             sampling_seconds=sampled - start,
             reward_wait_seconds=time.perf_counter() - sampled,
         )

@@ -12,15 +12,20 @@ from grpo_jax.tracking.run_folder import RunFolder, write_text_atomically
 
 
 def write_completions(
-    folder: RunFolder, step: int, groups: Sequence[RolloutGroup], advantages: Sequence[Sequence[float]]
+    folder: RunFolder,
+    step: int,
+    groups: Sequence[RolloutGroup],
+    advantages: Sequence[Sequence[float]],
+    host: int | None = None,
 ) -> Path:
-    """Write `completions/step-000010.jsonl`.
+    """Write `completions/step-000010.jsonl`, or `step-000010.host-2.jsonl` in a run of several hosts.
 
     Args:
         folder: The run.
         step: Step that sampled the groups.
         groups: The groups, as collected.
         advantages: For each group, one advantage a rollout.
+        host: Index of the host whose part of the step's groups these are; None where they are all.
 
     Returns:
         The file written.
@@ -30,7 +35,8 @@ def write_completions(
         for group, own in zip(groups, advantages, strict=True)
         for sample, (rollout, advantage) in enumerate(zip(group.rollouts, own, strict=True))
     ]
-    path = folder.completions / f"step-{step:06d}.jsonl"
+    part = "" if host is None else f".host-{host}"
+    path = folder.completions / f"step-{step:06d}{part}.jsonl"
     write_text_atomically(path, "".join(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in rows))
     return path
 
@@ -38,13 +44,17 @@ def write_completions(
 def truncate_completions(folder: RunFolder, step: int) -> None:
     """Delete the files of steps after `step`, which a resumed run writes again; -1 deletes all."""
     for path in completion_files(folder):
-        if int(path.stem.removeprefix("step-")) > step:
-            path.unlink()
+        if _step_of(path) > step:
+            path.unlink(missing_ok=True)  # hosts that share a file system all delete
 
 
 def completion_files(folder: RunFolder) -> list[Path]:
-    """The run's files of completions, in order of their steps."""
-    return sorted(folder.completions.glob("step-*.jsonl"), key=lambda path: int(path.stem.removeprefix("step-")))
+    """The run's files of completions, in order of their steps and hosts."""
+    return sorted(folder.completions.glob("step-*.jsonl"), key=lambda path: (_step_of(path), path.name))
+
+
+def _step_of(path: Path) -> int:
+    return int(path.name.removeprefix("step-").partition(".")[0])
 
 
 def completion_row(step: int, prompt: Prompt, sample: int, rollout: Rollout, advantage: float) -> dict[str, Any]:

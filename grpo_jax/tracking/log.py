@@ -22,20 +22,24 @@ class _ConsoleHandler(logging.StreamHandler[TextIO]):
         return sys.stderr
 
 
-def set_up_logging(log_path: Path | None = None, level: int = logging.INFO) -> None:
+def set_up_logging(
+    log_path: Path | None = None, level: int = logging.INFO, console_level: int = logging.NOTSET
+) -> None:
     """Send the package's log lines to the console, and to a file as well.
 
     Calling it again replaces what an earlier call set up; handlers of others stay.
 
     Args:
         log_path: File to append to; None logs to the console alone.
-        level: Least level shown.
+        level: Least level written.
+        console_level: Least level shown on the console, where that is higher.
     """
     close_logging()
     logger = logging.getLogger(LOGGER_NAME)
     logger.setLevel(level)
     console = _ConsoleHandler()
     console.setFormatter(logging.Formatter("%(message)s"))
+    console.setLevel(console_level)
     handlers: list[logging.Handler] = [console]
     if log_path is not None:
         log_path.parent.mkdir(parents=True, exist_ok=True)

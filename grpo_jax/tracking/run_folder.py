@@ -88,10 +88,9 @@ class RunFolder:
         """Traces of the steps that `logging.profile_steps` names."""
         return self.path / "profile"
 
-    @property
-    def log(self) -> Path:
-        """Everything said on the console, with times."""
-        return self.path / "log.txt"
+    def log(self, host: int = 0) -> Path:
+        """Everything that a host said, with times: `log.txt` of the first one, `log-1.txt` and so on of others."""
+        return self.path / (f"log-{host}.txt" if host else "log.txt")
 
     def create(self) -> None:
         """Make the folder and those below it that are written while running.

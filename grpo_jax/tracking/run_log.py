@@ -8,6 +8,8 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
+
 from grpo_jax.config import RunConfig
 from grpo_jax.logging_config import profiled_steps
 from grpo_jax.records import RolloutGroup
@@ -19,7 +21,7 @@ from grpo_jax.tracking.report import write_report
 from grpo_jax.tracking.run_folder import RunFolder
 from grpo_jax.tracking.run_warnings import RunWarnings
 from grpo_jax.tracking.step_samples import StepSamples, step_samples
-from grpo_jax.tracking.tracker import StepRecord, open_trackers
+from grpo_jax.tracking.tracker import StepRecord, Trackers, open_trackers
 
 logger = logging.getLogger(__name__)
 
@@ -27,19 +29,24 @@ logger = logging.getLogger(__name__)
 class RunLog:
     """Call `truncate_after`, then `running` around the steps; within it `write` once a step, then `finish`."""
 
-    def __init__(self, folder: RunFolder, config: RunConfig, as_dict: Mapping[str, Any]) -> None:
+    def __init__(
+        self, folder: RunFolder, config: RunConfig, as_dict: Mapping[str, Any], host: int = 0, num_hosts: int = 1
+    ) -> None:
         """Open what the config asks for; nothing is written yet.
 
         Args:
             folder: The run's.
             config: The run.
             as_dict: The same as JSON values.
+            host: Index of this host; all but the first write their own completions and nothing else.
+            num_hosts: Hosts of the run; of a step's groups this one scored every `num_hosts`-th, from `host` on.
 
         Raises:
             ConfigError: A tracker lacks its package.
         """
         self._folder, self._config, self._settings = folder, config, config.logging
-        self._trackers = open_trackers(folder, config.logging, as_dict)
+        self._host, self._num_hosts = host, num_hosts
+        self._trackers = Trackers(()) if host else open_trackers(folder, config.logging, as_dict)
         self._profiler = StepProfiler(folder.profile, profiled_steps(config.logging.profile_steps))
         self._warnings = RunWarnings(config.logging.warnings)
         self._progress = Progress(Outline(config.exp_name, total_steps=0))
@@ -71,7 +78,7 @@ class RunLog:
             checkpoint_steps=self._config.checkpoint.every_steps,
             phases=[phase.name for phase in self._config.curriculum.phases],
         )
-        self._progress = Progress(outline, workers)
+        self._progress = Progress(outline, workers, Console(quiet=True) if self._host else None)
         with self._progress:
             yield
 
@@ -93,7 +100,9 @@ class RunLog:
             return
         end = step in (1, self._total_steps)
         if end or step % self._settings.completions_every_steps == 0:
-            write_completions(self._folder, step, groups, advantages)
+            own = slice(self._host, None, self._num_hosts)
+            part = self._host if self._num_hosts > 1 else None
+            write_completions(self._folder, step, groups[own], advantages[own], part)
         if self._settings.samples_every_steps and (end or step % self._settings.samples_every_steps == 0):
             self._samples = step_samples(groups, advantages)
 
@@ -101,7 +110,7 @@ class RunLog:
         """Write one finished step everywhere, warn of what needs a person, renew the report where it is due."""
         samples, self._samples = self._samples, StepSamples({}, {})
         self._trackers.write(StepRecord(step, metrics, samples.histograms, samples.texts))
-        if step == 0:  # the evaluation before training
+        if step == 0 or self._host:  # step 0 is the evaluation before training
             return
         for warning in self._warnings.observe(step, metrics):
             logger.warning("step %d: %s", step, warning.text)
@@ -113,8 +122,8 @@ class RunLog:
             write_report([self._folder.path], draft=True)
 
     def finish(self) -> Path | None:
-        """Write the report and its pictures; None where `logging.enabled` is false."""
-        return write_report([self._folder.path]) if self._settings.enabled else None
+        """Write the report and its pictures; None where `logging.enabled` is false, or another host writes them."""
+        return write_report([self._folder.path]) if self._settings.enabled and not self._host else None
 
     def close(self) -> None:
         """Release everything; a trace that is not whole is written as far as it came."""

@@ -30,6 +30,14 @@ from grpo_jax.evaluation.examples import truncate_examples, write_examples
 from grpo_jax.evaluation.forgetting import BestSoFar
 from grpo_jax.models.lora import merged
 from grpo_jax.overrides import config_as_dict
+from grpo_jax.parallel.processes import (
+    any_process,
+    exchange,
+    is_main,
+    join_processes,
+    naming_lost_processes,
+    wait_for_all,
+)
 from grpo_jax.records import ConfigError
 from grpo_jax.rewards.phases import PhaseTracker
 from grpo_jax.rewards.pool import RewardPool
@@ -87,12 +95,14 @@ def train(config: RunConfig, resume: str = "auto") -> RunResult:
         ConfigError: Something about the run's input is wrong; nothing was lost.
         TooManyInvalidError: Too many completions could not be judged; the last checkpoint stands.
         NonFiniteError: A loss or gradient became NaN or infinite; the last checkpoint stands.
+        LostProcessError: Another process of the run has ended; the last checkpoint stands.
     """
+    join_processes(config.parallel)
     folder = RunFolder(config.output_dir, config.exp_name)
     folder.create()
-    set_up_logging(folder.log)
+    set_up_logging(folder.log(jax.process_index()), console_level=logging.INFO if is_main() else logging.WARNING)
     try:
-        with ExitStack() as stack:
+        with naming_lost_processes(), ExitStack() as stack:
             return _Run(config, folder, resume, stack).run()
     finally:
         close_logging()
@@ -105,7 +115,7 @@ class _Run:
         self._config, self._folder = config, folder
         if not config.domains:
             raise ConfigError("domains is empty; a run needs at least one domain")
-        self._log = RunLog(folder, config, config_as_dict(config))
+        self._log = RunLog(folder, config, config_as_dict(config), jax.process_index(), jax.process_count())
         stack.callback(self._log.close)
         logger.info("loading %s", config.model.path)
         # Workers import their checkers while the model loads.
@@ -117,7 +127,7 @@ class _Run:
         limit = device_bytes()
         log = logger.info if memory.peak_bytes <= limit else logger.warning
         log("memory plan: %s", verdict(config, memory, limit))
-        self._loader = ProblemLoader(config, session.tokenizer)
+        self._loader = ProblemLoader(config, session.tokenizer, jax.process_index(), jax.process_count())
         self._total_steps = self._loader.num_steps
         self._report_prompt_lengths()
         self._phases = PhaseTracker(config.curriculum.phases, config.domains, self._total_steps)
@@ -131,7 +141,9 @@ class _Run:
         stack.callback(self._checkpoints.close)
         self._done, self._state = self._start(resume)
         self._pool.wait_ready()
-        folder.write_config(config_as_dict(config))
+        if is_main():
+            folder.write_config(config_as_dict(config))
+        wait_for_all("ready")
 
     def run(self) -> RunResult:
         """Steps from where the run stands to its end, or to SIGTERM."""
@@ -141,7 +153,7 @@ class _Run:
                 figures = self._evaluate(0)
                 self._log.write(0, figures)
                 self._log.note(_evaluation_line(0, figures))
-            while self._done < self._total_steps and not stop:
+            while self._done < self._total_steps and not any_process(bool(stop)):
                 step = self._done + 1
                 with self._log.profiled(step):
                     metrics = self._step(step)
@@ -164,7 +176,7 @@ class _Run:
         start = time.perf_counter()
         self._log.stage("sampling")
         phase = self._phases.begin(step)
-        prompts = next(self._loader)
+        prompts = tuple(prompt for own in exchange(next(self._loader)) for prompt in own)
         weights = self._session.engine.serve(self._learner.policy(self._state))
         drawn = time.perf_counter()
         collect = partial(
@@ -212,7 +224,8 @@ class _Run:
     def _report_prompt_lengths(self) -> None:
         """Write the table of prompt lengths to the run's folder and the log."""
         lengths, limit = self._loader.prompt_lengths(), self._config.data.max_prompt_tokens
-        write_prompt_lengths(self._folder.prompt_lengths, lengths, limit)
+        if is_main():
+            write_prompt_lengths(self._folder.prompt_lengths, lengths, limit)
         for line in prompt_length_table(lengths, limit).splitlines():
             logger.info("%s", line)
 
@@ -263,7 +276,7 @@ class _Run:
         self._log.stage("evaluating")
         weights = self._session.engine.serve(self._learner.policy(self._state))
         evaluation = self._evaluator.run(weights, int(self._state.num_updates))
-        if self._config.evaluation.keep_examples:
+        if self._config.evaluation.keep_examples and is_main():
             write_examples(self._folder.evaluations / f"step-{step:06d}.parquet", evaluation.groups)
         metrics = {**evaluation.figures, **self._best.observe(evaluation.figures)}
         return {**metrics, "time/evaluation_seconds": time.perf_counter() - start}
@@ -289,7 +302,7 @@ class _Run:
                     self._config.model.path,
                 )
         report = self._log.finish()
-        rows = read_metrics(self._folder.metrics)
+        rows = read_metrics(self._folder.metrics) if is_main() else []
         first, last = first_and_last_fifth(rows, "reward/mean") or (float("nan"), float("nan"))
         return RunResult(self._folder.path, self._folder.final_model, report, self._done, finished, first, last)
 

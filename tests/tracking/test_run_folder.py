@@ -22,7 +22,6 @@ def test_layout_is_the_documented_one(tmp_path):
             "checkpoints",
             "final_model",
             "report",
-            "log",
         )
     }
     assert relative == {
@@ -33,8 +32,8 @@ def test_layout_is_the_documented_one(tmp_path):
         "checkpoints": "checkpoints",
         "final_model": "final_model",
         "report": "report.html",
-        "log": "log.txt",
     }
+    assert [folder.log(host).name for host in (0, 1)] == ["log.txt", "log-1.txt"]
 
 
 def test_creating_twice_keeps_what_is_there(tmp_path):

@@ -14,6 +14,7 @@ from grpo_jax.models.architecture import Architecture
 from grpo_jax.models.families.registry import weight_names
 from grpo_jax.models.families.weight_names import Path, WeightName
 from grpo_jax.models.transformer import Params, abstract_params
+from grpo_jax.parallel.transfer import fetch
 
 ReadTensor = Callable[[WeightName, int, tuple[int, ...]], np.ndarray]
 """Reads one tensor by its name, layer number and expected Hugging Face shape, in any float dtype."""
@@ -85,7 +86,7 @@ def _fetch_layer(param: jax.Array, layer: int, dtype: Any) -> np.ndarray:
 
 
 def _fetch(param: jax.Array, dtype: Any) -> np.ndarray:
-    return np.asarray(jax.device_get(param)).astype(dtype)
+    return fetch(param).astype(dtype)
 
 
 def _at(tree: Any, path: Path) -> Any:
