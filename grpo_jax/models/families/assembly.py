@@ -82,7 +82,7 @@ def _cast_layer(param: jax.Array, layer: jax.Array, dtype: Any) -> jax.Array:
 
 
 def _fetch_layer(param: jax.Array, layer: int, dtype: Any) -> np.ndarray:
-    return np.asarray(jax.device_get(_cast_layer(param, jnp.int32(layer), dtype)))
+    return fetch(_cast_layer(param, jnp.int32(layer), dtype))
 
 
 def _fetch(param: jax.Array, dtype: Any) -> np.ndarray:
