@@ -121,7 +121,7 @@ install+='; uv pip install --quiet --python ~/grpo-jax-venv/bin/python "$(echo *
 on_workers all "$install"
 
 # 3. The run: the same command on every worker; JAX finds the others through the TPU's metadata.
-words=("configs/$(basename "$config")" "$@")
+words=("configs/$(basename "$config")" parallel.distributed=always "$@")
 printf -v quoted '%q ' "${words[@]}"
 printf -v flags '%q' "${TPU_FLAGS[*]}"
 printf -v script '%q' "\$HOME/grpo-jax-venv/bin/grpo-jax train $quoted; echo \$? > exit-code"
