@@ -11,6 +11,9 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Int32
 
+SMALLEST_BATCH = 8
+"""Lanes of one device below which a step costs the same: reading the weights is all of it."""
+
 
 class Compaction(NamedTuple):
     """Arguments of `state.compact`; slots are counted within their shard."""
@@ -22,15 +25,19 @@ class Compaction(NamedTuple):
 
 
 def smaller_shapes(num_slots: int, num_lanes: int) -> list[tuple[int, int]]:
-    """Shapes (slots, lanes a slot) below the given one, each about half of the one before; slots of one shard."""
+    """Shapes (slots, lanes a slot) below the given one, each about half of the one before; slots of one shard.
+
+    None has fewer than `SMALLEST_BATCH` lanes.
+    """
     shapes = []
-    while num_lanes > 1:
-        num_lanes //= 2
+    while True:
+        if num_lanes > 1:
+            num_lanes //= 2
+        else:
+            num_slots = -(-num_slots // 2)
+        if num_slots * num_lanes < SMALLEST_BATCH:
+            return shapes
         shapes.append((num_slots, num_lanes))
-    while num_slots > 1:
-        num_slots = -(-num_slots // 2)
-        shapes.append((num_slots, num_lanes))
-    return shapes
 
 
 def plan_compaction(

@@ -253,7 +253,7 @@ def test_growing_the_cache_and_dropping_finished_rows_leave_the_tokens_alone() -
     engine = make_engine(stop_ids=(), chunk_tokens=20)
     found = sample(engine, requests, 2)
     assert engine.num_compiled["grow"] >= 1
-    assert engine.num_compiled["compact"] >= 2
+    assert engine.num_compiled["compact"] >= 1
     # Completions come as soon as their chunk ends.
     assert [request for request, member in found if not member] == [1, 3, 5, 6, 7, 2, 4, 0]
     whole = sample(make_engine(stop_ids=(), chunk_tokens=104), requests, 2)
