@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import math_checks
+from benchmarks import math_checks, report_size
 from benchmarks.against_trl import check_same_priority, describe, describe_ratios, figures, parse_arguments, ratios
 from benchmarks.grpo_jax_side import make_config
 from benchmarks.workload import SideTimings, StepSeconds, Workload, read_questions, reward
@@ -118,3 +118,13 @@ def test_math_checks_take_turns_between_right_and_wrong_answers(tmp_path: Path):
             assert math_reward(problem, completion).status == expected[kind], completion
     kinds = [kind for kind, *_ in made]
     assert {kind: kinds.count(kind) for kind in expected} == dict.fromkeys(expected, 10)
+
+
+def test_report_benchmark_prints_the_size_of_both_pages(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(report_size, "missing_chromium", lambda: "left to the tests of the report")
+    words = ["--steps", "20", "--completions", "40", "--words", "5", "--output", str(tmp_path)]
+    assert report_size.main(words) == 0
+    shown = capsys.readouterr().out
+    assert "run: 20 steps, 40 completions" in shown
+    assert shown.count(" MB") == 3
+    assert (tmp_path / "synthetic" / "report.html").is_file()
