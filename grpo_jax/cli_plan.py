@@ -11,8 +11,9 @@ from rich.table import Table
 
 from grpo_jax.checkpoint.pretrained import load_published
 from grpo_jax.config import RunConfig
+from grpo_jax.parallel.device_memory import GIBIBYTE, device_bytes
 from grpo_jax.parallel.mesh import AXIS_NAMES, mesh_sizes
-from grpo_jax.training.memory_plan import GIBIBYTE, MemoryPlan, device_bytes, plan_memory, verdict
+from grpo_jax.training.memory_plan import MemoryPlan, plan_memory, verdict
 
 
 def describe_plan(config: RunConfig, num_devices: int | None, memory_gib: float | None) -> str:
@@ -28,8 +29,8 @@ def describe_plan(config: RunConfig, num_devices: int | None, memory_gib: float 
     """
     arch = load_published(config.model.path).architecture
     sizes = mesh_sizes(config.parallel, num_devices or len(jax.devices()))
-    plan = plan_memory(config, arch, AbstractMesh(sizes, AXIS_NAMES))
     limit = device_bytes() if memory_gib is None else int(memory_gib * GIBIBYTE)
+    plan = plan_memory(config, arch, AbstractMesh(sizes, AXIS_NAMES), limit)
     console = Console(file=io.StringIO(), width=100, no_color=True)
     console.print(_sizes_table(config, plan, sizes))
     console.print(_memory_table(plan, limit))
@@ -56,7 +57,7 @@ def _sizes_table(config: RunConfig, plan: MemoryPlan, mesh: tuple[int, ...]) -> 
             f"{rows.rows} rows a device of [{rows.prompt_tokens} prompt + {rows.responses} x {rows.response_tokens} "
             f"completion tokens], {plan.num_microbatches} an update"
         ),
-        "prompts sampled at once": f"{config.sampling.slots or prompts}",
+        "sampled at once": f"{plan.slots} prompts x {plan.lanes} samples",
     }.items():
         table.add_row(name, value)
     return table

@@ -40,7 +40,6 @@ from grpo_jax.config import Domain, RunConfig
 from grpo_jax.parallel.rules import batch_multiple
 from grpo_jax.records import ConfigError, Reward, RewardStatus, Rollout, RolloutGroup
 from grpo_jax.rollout.session import Session, open_session
-from grpo_jax.sampling.engine import batch_shape
 from grpo_jax.sampling.request import Sample
 from grpo_jax.sampling.serving import ServingWeights
 from grpo_jax.training.learner import Learner
@@ -204,7 +203,7 @@ def _sampling(
 def _load(config: RunConfig, session: Session, workload: Workload, lengths: Sequence[Sequence[int]]) -> DecodeLoad:
     """The load of one device, with all lanes taken."""
     num_prompts, group = len(workload.requests), config.sampling.group_size
-    slots, lanes_a_slot = batch_shape(num_prompts, group, config.sampling.slots, config.sampling.lanes)
+    slots, lanes_a_slot = session.engine.batch_shape(num_prompts, group)
     flat = np.array([length for own in lengths for length in own], np.float64)
     return DecodeLoad(
         lanes=slots * lanes_a_slot / batch_multiple(session.mesh),

@@ -3,6 +3,7 @@
 """A loaded model on its mesh with the sampler built for it: where training, evaluation and `sample` start."""
 
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import jax
@@ -16,6 +17,7 @@ from grpo_jax.models.architecture import Architecture
 from grpo_jax.models.lora import LoraSpec, adapters_of, lora_spec
 from grpo_jax.models.tokenizer import HuggingFaceTokenizer
 from grpo_jax.models.transformer import Params, abstract_params
+from grpo_jax.parallel.device_memory import device_bytes
 from grpo_jax.parallel.mesh import make_mesh
 from grpo_jax.parallel.rules import param_shardings
 from grpo_jax.parallel.transfer import place
@@ -23,6 +25,7 @@ from grpo_jax.records import ConfigError
 from grpo_jax.rollout.requests import check_stops
 from grpo_jax.sampling.attention_choice import choose_decode_attention
 from grpo_jax.sampling.engine import SamplingEngine
+from grpo_jax.sampling.lane_memory import LaneMemory, lane_memory
 from grpo_jax.sampling.programs import Programs
 
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
@@ -61,12 +64,13 @@ class Session:
     lora: LoraSpec | None = None
 
 
-def open_session(config: RunConfig, published: Published | None = None) -> Session:
+def open_session(config: RunConfig, published: Published | None = None, *, free_bytes: int | None = None) -> Session:
     """Load the model of a config onto all devices.
 
     Args:
         config: The run.
         published: `config.model.path` as `load_published` returned it, where the caller has read it already.
+        free_bytes: Memory of a device that serving weights and caches may take; None is what the weights leave.
 
     Raises:
         ConfigError: The model or the mesh cannot be had as configured, or a limit exceeds the model's context.
@@ -85,6 +89,7 @@ def open_session(config: RunConfig, published: Published | None = None) -> Sessi
     if lora is not None:
         graph, shapes_with, names_with = abstract_params(arch, lora=lora)
         trained_shapes = placed_shapes(mesh, adapters_of(shapes_with), adapters_of(names_with))
+    memory = _lane_memory(config, arch, mesh, shapes, names, free_bytes)
     params = model.read_weights(_Placer(mesh))
     if lora is not None:
         params = jax.tree.map(lambda leaf: leaf.astype(dtype), params)
@@ -105,6 +110,7 @@ def open_session(config: RunConfig, published: Published | None = None) -> Sessi
         slots=config.sampling.slots,
         lanes=config.sampling.lanes,
         decode=tokenizer.decode,
+        memory=memory,
     )
     return Session(
         arch=arch,
@@ -137,11 +143,33 @@ def _check_supported(config: RunConfig) -> None:
         raise ConfigError("model.reasoning_vocab_size is not supported by this version's trainer; leave it out")
 
 
-def _check_context(config: RunConfig, arch: Architecture) -> None:
-    longest = max(
-        [config.max_completion_tokens_of(domain) for domain in config.domains],
-        default=config.sampling.max_completion_tokens,
+def _lane_memory(
+    config: RunConfig, arch: Architecture, mesh: Mesh, shapes: Params, names: Params, free_bytes: int | None
+) -> LaneMemory:
+    itemsize = jnp.dtype(DTYPES[config.model.dtype]).itemsize
+    if free_bytes is None:
+        sizes = jax.tree.map(
+            lambda leaf, sharding: prod(sharding.shard_shape(leaf.shape)), shapes, param_shardings(mesh, shapes, names)
+        )
+        free_bytes = device_bytes() - 4 * sum(jax.tree.leaves(sizes))
+    return lane_memory(
+        arch,
+        mesh,
+        itemsize=itemsize,
+        max_prompt_tokens=config.data.max_prompt_tokens,
+        max_completion_tokens=_longest_completion(config),
+        chunk_tokens=config.sampling.chunk_tokens,
+        free_bytes=free_bytes - itemsize * (arch.num_parameters // mesh.shape["tensor"]),
     )
+
+
+def _longest_completion(config: RunConfig) -> int:
+    limits = [config.max_completion_tokens_of(domain) for domain in config.domains]
+    return max(limits, default=config.sampling.max_completion_tokens)
+
+
+def _check_context(config: RunConfig, arch: Architecture) -> None:
+    longest = _longest_completion(config)
     if config.data.max_prompt_tokens + longest > arch.max_positions:
         raise ConfigError(
             f"data.max_prompt_tokens={config.data.max_prompt_tokens} + {longest} completion tokens exceed the model's "

@@ -5,14 +5,13 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from grpo_jax.models.transformer import Params
+from grpo_jax.parallel.device_memory import memory_explained
+from grpo_jax.sampling.lane_memory import LaneMemory, batch_shape
 from grpo_jax.sampling.programs import Programs
 from grpo_jax.sampling.request import Sample, SampleRequest
 from grpo_jax.sampling.schedule import Counts, Schedule
 from grpo_jax.sampling.serving import ServingWeights
 from grpo_jax.sampling.transcripts import Decode
-
-LANES_SHARING = 4
-"""Lanes of a prompt below which further slots are not worth what sharing it saves."""
 
 
 class SamplingEngine:
@@ -23,17 +22,24 @@ class SamplingEngine:
     """
 
     def __init__(
-        self, programs: Programs, slots: int | None = None, lanes: int | None = None, *, decode: Decode | None = None
+        self,
+        programs: Programs,
+        slots: int | None = None,
+        lanes: int | None = None,
+        memory: LaneMemory | None = None,
+        *,
+        decode: Decode | None = None,
     ):
         """Set up the sampler; each program compiles when first used.
 
         Args:
             programs: Of the model.
             slots: Prompts decoded at once on all devices; None follows from the lanes, or is all of a call.
-            lanes: Samples decoded at once on all devices; None is all of the prompts in slots.
+            lanes: Samples decoded at once on all devices; None is as many as fit `memory`.
+            memory: Of a device; None decodes all samples of the prompts in slots at once.
             decode: Text of ids, special tokens left out; needed for stop strings.
         """
-        self._programs, self._slots, self._lanes = programs, slots, lanes
+        self._programs, self._slots, self._lanes, self._memory = programs, slots, lanes, memory
         self._decode = decode
         self.counts = Counts()
 
@@ -61,25 +67,39 @@ class SamplingEngine:
         Raises:
             ValueError: A prompt exceeds its bound, or with its token limit the model's context; limits of samples do
                 not fit the samples; stop strings come without `decode`.
+            DeviceMemoryError: The caches do not fit a device.
         """
         for request in requests:
             self._check(request, num_samples)
         if not requests:
             return
-        num_slots, num_lanes = batch_shape(len(requests), num_samples, self._slots, self._lanes)
+        num_slots, num_lanes = self.batch_shape(len(requests), num_samples)
         multiple = self._programs.num_shards
-        yield from Schedule(
-            self._programs,
-            weights,
-            requests,
-            num_samples,
-            num_slots=-(-num_slots // multiple) * multiple,
-            num_lanes=num_lanes,
-            seed=seed,
-            step=step,
-            counts=self.counts,
-            decode=self._decode,
-        ).run()
+        settings = {
+            "sampling.lanes": num_slots * num_lanes,
+            "sampling.max_completion_tokens": max(request.max_tokens for request in requests),
+            "data.max_prompt_tokens": self._programs.max_prompt_tokens,
+        }
+        with memory_explained("sampling", settings):
+            yield from Schedule(
+                self._programs,
+                weights,
+                requests,
+                num_samples,
+                num_slots=-(-num_slots // multiple) * multiple,
+                num_lanes=num_lanes,
+                seed=seed,
+                step=step,
+                counts=self.counts,
+                decode=self._decode,
+            ).run()
+
+    def batch_shape(self, num_prompts: int, num_samples: int) -> tuple[int, int]:
+        """Prompts that a call of this size decodes at once, and samples of each."""
+        lanes = self._lanes
+        if lanes is None and self._memory:
+            lanes = self._memory.lanes(num_prompts, num_samples, self._slots)
+        return batch_shape(num_prompts, num_samples, self._slots, lanes)
 
     def _check(self, request: SampleRequest, num_samples: int) -> None:
         length = len(request.token_ids)
@@ -95,21 +115,3 @@ class SamplingEngine:
             raise ValueError(
                 f"sample_limits {limits} must be {num_samples} numbers from 1 to max_tokens={request.max_tokens}"
             )
-
-
-def batch_shape(num_prompts: int, num_samples: int, slots: int | None, lanes: int | None) -> tuple[int, int]:
-    """Slots, and lanes of each slot, for a call.
-
-    Args:
-        num_prompts: Prompts of the call.
-        num_samples: Samples of each.
-        slots: Prompts at once, or None.
-        lanes: Samples at once in all slots, or None.
-    """
-    if lanes is None:
-        return min(slots or num_prompts, num_prompts), num_samples
-    if slots is None:
-        # A prompt's keys are read once for all its lanes, so few lanes a slot share little.
-        slots = lanes // min(num_samples, max(LANES_SHARING, lanes // num_prompts))
-    slots = max(1, min(slots, num_prompts, lanes))
-    return slots, max(1, min(num_samples, lanes // slots))

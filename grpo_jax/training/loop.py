@@ -21,6 +21,7 @@ import jax
 
 from grpo_jax.checkpoint.hf_export import export_hugging_face
 from grpo_jax.checkpoint.peft_export import export_peft
+from grpo_jax.checkpoint.pretrained import load_published
 from grpo_jax.config import RunConfig
 from grpo_jax.data.adaptive import outcomes_of
 from grpo_jax.data.loader import ProblemLoader, evaluation_prompts
@@ -30,6 +31,8 @@ from grpo_jax.evaluation.examples import truncate_examples, write_examples
 from grpo_jax.evaluation.forgetting import BestSoFar
 from grpo_jax.models.lora import merged
 from grpo_jax.overrides import config_as_dict
+from grpo_jax.parallel.device_memory import device_bytes, memory_explained
+from grpo_jax.parallel.mesh import make_mesh
 from grpo_jax.parallel.processes import (
     any_process,
     exchange,
@@ -52,7 +55,7 @@ from grpo_jax.tracking.run_log import RunLog
 from grpo_jax.tracking.summary import first_and_last_fifth
 from grpo_jax.training.invalid_watch import InvalidWatch
 from grpo_jax.training.learner import Learner
-from grpo_jax.training.memory_plan import device_bytes, plan_memory, verdict
+from grpo_jax.training.memory_plan import memory_settings, plan_memory, verdict
 from grpo_jax.training.resume import open_checkpoints, restore
 from grpo_jax.training.state import TrainState
 from grpo_jax.training.step_metrics import objective_metrics, replay_metrics, resource_metrics, reward_metrics
@@ -121,12 +124,14 @@ class _Run:
         # Workers import their checkers while the model loads.
         self._pool = RewardPool(config.domains, config.rewards, config.curriculum.phases)
         stack.callback(self._pool.close)
-        session = self._session = open_session(config)
-        logger.info("%s, %.1f M parameters", session.arch.family, session.arch.num_parameters / 1e6)
-        memory = plan_memory(config, session.arch, session.mesh.abstract_mesh)
-        limit = device_bytes()
+        model, limit = load_published(config.model.path), device_bytes()
+        memory = plan_memory(config, model.architecture, make_mesh(config.parallel).abstract_mesh, limit)
         log = logger.info if memory.peak_bytes <= limit else logger.warning
         log("memory plan: %s", verdict(config, memory, limit))
+        logger.info("sampling %d prompts x %d samples at once", memory.slots, memory.lanes)
+        free = limit - sum(memory.state.values())
+        session = self._session = open_session(config, model, free_bytes=free)
+        logger.info("%s, %.1f M parameters", session.arch.family, session.arch.num_parameters / 1e6)
         self._loader = ProblemLoader(config, session.tokenizer, jax.process_index(), jax.process_count())
         self._total_steps = self._loader.num_steps
         self._report_prompt_lengths()
@@ -197,7 +202,10 @@ class _Run:
         self._log.stage("learning")
         version = int(self._state.num_updates)
         replayed = self._replay.choose(step, version)
-        self._state, learned = self._learner.learn(self._state, collected.groups, step, self._phases.domains, replayed)
+        with memory_explained("learning", memory_settings(self._config)):
+            self._state, learned = self._learner.learn(
+                self._state, collected.groups, step, self._phases.domains, replayed
+            )
         self._replay.observe(collected.groups, learned.judged)
         learned_at = time.perf_counter()
         self._log.look(step, collected.groups, learned.judged.advantages.tolist())

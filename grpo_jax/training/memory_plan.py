@@ -13,7 +13,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import psutil
 from jax.sharding import AbstractMesh, NamedSharding, PartitionSpec
 
 from grpo_jax.config import RunConfig
@@ -22,12 +21,11 @@ from grpo_jax.models.lora import adapters_of, lora_spec
 from grpo_jax.models.transformer import Params, abstract_params
 from grpo_jax.objective.presets import resolve
 from grpo_jax.objective.vocabulary_tiles import tile_shape
+from grpo_jax.parallel.device_memory import GIBIBYTE
 from grpo_jax.parallel.rules import MESH_AXES, param_shardings
 from grpo_jax.rollout.packing import RowShape, make_plan, shape_of
-from grpo_jax.sampling.buckets import bucket_of, buckets_up_to, column_buckets
+from grpo_jax.sampling.lane_memory import batch_shape, lane_memory
 from grpo_jax.training.optimizer import make_optimizer, optimizer_shardings
-
-GIBIBYTE = 2**30
 
 
 @dataclass(frozen=True)
@@ -43,6 +41,8 @@ class MemoryPlan:
         num_parameters: Of the model.
         num_trained: Of these and the adapters, what the optimizer moves.
         host: Moments in the host's memory, where they are kept there.
+        slots: Prompts sampled at once, over all devices.
+        lanes: Samples of each of them at once.
     """
 
     state: dict[str, int]
@@ -53,6 +53,8 @@ class MemoryPlan:
     num_parameters: int
     num_trained: int
     host: int
+    slots: int
+    lanes: int
 
     @property
     def peak_bytes(self) -> int:
@@ -60,13 +62,14 @@ class MemoryPlan:
         return sum(self.state.values()) + max(sum(self.sampling.values()), sum(self.update.values()))
 
 
-def plan_memory(config: RunConfig, arch: Architecture, mesh: AbstractMesh) -> MemoryPlan:
+def plan_memory(config: RunConfig, arch: Architecture, mesh: AbstractMesh, limit: int | None = None) -> MemoryPlan:
     """Work out the memory of the longest prompts and completions that the config allows.
 
     Args:
         config: The run.
         arch: Its model.
         mesh: Sizes of the axes; devices are not needed.
+        limit: Bytes of a device, which lanes are chosen by where the config leaves them open; None takes all samples.
     """
     width = jnp.dtype(config.model.dtype).itemsize
     batch_shards = prod(mesh.shape[axis] for axis in MESH_AXES["batch"])
@@ -88,9 +91,11 @@ def plan_memory(config: RunConfig, arch: Architecture, mesh: AbstractMesh) -> Me
     elif objective.uses_reference:
         state[f"reference weights ({config.model.dtype})"] = width * base
     rows, num_microbatches = _largest_rows(config, batch_shards)
+    free = None if limit is None else limit - sum(state.values())
+    sampling, slots, lanes = _sampling_bytes(config, arch, width, mesh, free)
     return MemoryPlan(
         state=state,
-        sampling=_sampling_bytes(config, arch, width, mesh, batch_shards),
+        sampling=sampling,
         update=_update_bytes(config, arch, mesh, width, own, rows, num_microbatches)
         | ({"moments from the host": moments} if on_host else {}),
         rows=rows,
@@ -98,6 +103,8 @@ def plan_memory(config: RunConfig, arch: Architecture, mesh: AbstractMesh) -> Me
         num_parameters=arch.num_parameters,
         num_trained=sum(leaf.size for leaf in jax.tree.leaves(trained)),
         host=moments if on_host else 0,
+        slots=slots,
+        lanes=lanes,
     )
 
 
@@ -110,7 +117,9 @@ def remedies(config: RunConfig, plan: MemoryPlan) -> list[str]:
         if plan.rows.rows > 1:
             found.append(f"training.microbatch_tokens={config.training.microbatch_tokens // 2}")
     else:
-        found.append(f"sampling.slots={max(1, (config.sampling.slots or config.data.prompts_per_step) // 2)}")
+        if plan.slots * plan.lanes > 1:
+            found.append(f"sampling.lanes={plan.slots * plan.lanes // 2}")
+        found.append("sampling.max_completion_tokens: shorter completions")
     if config.training.moments_dtype == "float32":
         found.append("training.moments_dtype=bfloat16")
     if not config.training.moments_on_host:
@@ -120,13 +129,13 @@ def remedies(config: RunConfig, plan: MemoryPlan) -> list[str]:
     return [*found, "parallel.fsdp: more devices"]
 
 
-def device_bytes() -> int:
-    """Memory of one device of this host; on a CPU what is available now, shared by its devices."""
-    device = jax.devices()[0]
-    statistics = device.memory_stats() if device.platform != "cpu" else None
-    if statistics and "bytes_limit" in statistics:
-        return statistics["bytes_limit"]
-    return psutil.virtual_memory().available // len(jax.local_devices())
+def memory_settings(config: RunConfig) -> dict[str, object]:
+    """Fields that decide what an update needs, with their values, the cheapest to lower first."""
+    return {
+        "training.microbatch_tokens": config.training.microbatch_tokens,
+        "sampling.max_completion_tokens": config.sampling.max_completion_tokens,
+        "data.max_prompt_tokens": config.data.max_prompt_tokens,
+    }
 
 
 def verdict(config: RunConfig, plan: MemoryPlan, limit: int) -> str:
@@ -228,21 +237,29 @@ def _outputs(arch: Architecture, name: str) -> int:
 
 
 def _sampling_bytes(
-    config: RunConfig, arch: Architecture, width: int, mesh: AbstractMesh, batch_shards: int
-) -> dict[str, int]:
-    tensor = mesh.shape["tensor"]
-    slots = -(-(config.sampling.slots or config.data.prompts_per_step) // batch_shards)
-    lanes = slots * config.sampling.group_size
-    longest = max(config.max_completion_tokens_of(domain) for domain in config.domains)
-    prompt = bucket_of(config.data.max_prompt_tokens, buckets_up_to(config.data.max_prompt_tokens))
-    own = column_buckets(longest, config.sampling.chunk_tokens)[-1]
-    kv_heads = arch.num_kv_heads // tensor if arch.num_kv_heads % tensor == 0 else arch.num_kv_heads
-    per_token = 2 * arch.num_layers * kv_heads * arch.head_size * width
-    vocabulary = -(-arch.vocab_size // tensor)
-    return {
-        # Whole over data and fsdp: every weight is read for every token.
-        f"serving weights ({config.model.dtype})": width * (arch.num_parameters // tensor),
-        f"prompt cache, {slots} prompts of {prompt} tokens": slots * prompt * per_token,
-        f"own cache, {lanes} lanes of {own} tokens": lanes * own * per_token,
-        f"logits of {lanes} lanes (float32)": 2 * 4 * lanes * vocabulary,
+    config: RunConfig, arch: Architecture, width: int, mesh: AbstractMesh, free: int | None
+) -> tuple[dict[str, int], int, int]:
+    """What sampling holds beside the state; and slots over all devices, and lanes of each."""
+    # Whole over data and fsdp: every weight is read for every token.
+    serving = width * (arch.num_parameters // mesh.shape["tensor"])
+    memory = lane_memory(
+        arch,
+        mesh,
+        itemsize=width,
+        max_prompt_tokens=config.data.max_prompt_tokens,
+        max_completion_tokens=max(config.max_completion_tokens_of(domain) for domain in config.domains),
+        chunk_tokens=config.sampling.chunk_tokens,
+        free_bytes=0 if free is None else free - serving,
+    )
+    prompts, samples, given = config.data.prompts_per_step, config.sampling.group_size, config.sampling
+    lanes = given.lanes
+    if lanes is None and free is not None:
+        lanes = memory.lanes(prompts, samples, given.slots)
+    num_slots, num_lanes = batch_shape(prompts, samples, given.slots, lanes)
+    here = -(-num_slots // memory.num_shards)
+    held = {
+        f"serving weights ({config.model.dtype})": serving,
+        f"caches of {here} prompts": here * memory.slot_bytes,
+        f"caches and logits of {here * num_lanes} samples": here * num_lanes * memory.lane_bytes,
     }
+    return held, num_slots, num_lanes

@@ -136,9 +136,27 @@ def test_weights_and_moments_by_hand():
     # bfloat16 values and a serving copy of 2 bytes each.
     half = plan_memory(make_config(model=ModelConfig(dtype="bfloat16")), ARCH, one)
     assert half.sampling["serving weights (bfloat16)"] == 2 * size
-    cache = next(value for name, value in half.sampling.items() if name.startswith("own cache"))
-    # A sample of 128 tokens that starts late in a chunk of 32 needs five of them.
-    assert cache == 32 * 160 * 2 * 8 * 2 * 32 * 2  # lanes, columns, keys and values, layers, heads, their size, bytes
+    lanes = next(value for name, value in half.sampling.items() if "of 32 samples" in name)
+    # A sample of 128 tokens that starts late in a chunk of 32 needs five of them; the cache before had two, and the
+    # chunk itself is one. Then: keys and values, layers, heads, their size, bytes.
+    column = 2 * 8 * 2 * 32 * 2
+    assert lanes == 32 * ((160 + 64 + 32) * column + 2 * 4 * 8192)
+    assert next(value for name, value in half.sampling.items() if "of 8 prompts" in name) == 8 * 128 * column
+
+
+def test_lanes_follow_from_the_memory_and_the_plan_then_fits():
+    one = AbstractMesh((1, 1, 1), AXIS_NAMES)
+    whole = plan_memory(make_config(), ARCH, one, 2**40)
+    assert (whole.slots, whole.lanes) == (8, 4)
+    held = sum(whole.state.values())
+    serving = next(value for name, value in whole.sampling.items() if name.startswith("serving"))
+    limit = held + serving + (sum(whole.sampling.values()) - serving) // 3
+    fewer = plan_memory(make_config(), ARCH, one, limit)
+    assert 1 < fewer.slots * fewer.lanes < 32
+    assert held + sum(fewer.sampling.values()) <= limit
+    given = make_config(sampling=SamplingConfig(group_size=4, max_completion_tokens=128, lanes=32))
+    assert plan_memory(given, ARCH, one, limit).sampling == whole.sampling
+    assert f"sampling.lanes={32 // 2}" in remedies(given, dataclasses.replace(whole, update={}))
 
 
 def test_devices_share_the_state_and_host_moments_leave_the_device():
