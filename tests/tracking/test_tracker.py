@@ -4,6 +4,7 @@
 
 import json
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -159,6 +160,9 @@ def test_wandb_offline_goes_on_as_the_same_run_without_repeated_steps(folder, mo
     again = json.loads((folder.path / "wandb" / "grpo_jax_run.json").read_text())
     assert (first["last_step"], again["last_step"]) == (3, 4)
     assert again["id"] == first["id"]
+    deadline = time.monotonic() + 60
+    while offline_steps(folder)[1] == [] and time.monotonic() < deadline:
+        time.sleep(0.2)  # wandb's own process writes the file a moment after the run is finished
     assert offline_steps(folder) == [[1, 2, 3], [4]]
     run(folder, [RICH], settings, truncate=-1)
     assert json.loads((folder.path / "wandb" / "grpo_jax_run.json").read_text())["id"] != first["id"]
@@ -173,7 +177,7 @@ def offline_steps(folder):
     from wandb.proto.wandb_internal_pb2 import Record
 
     found = []
-    for path in sorted((folder.path / "wandb").glob("offline-run-*/*.wandb"), key=lambda path: path.stat().st_mtime_ns):
+    for path in sorted((folder.path / "wandb").glob("offline-run-*/*.wandb")):  # named by their time
         data, place, pending, steps = path.read_bytes(), 7, b"", []
         while place + 7 <= len(data):
             if 32_768 - place % 32_768 < 7:
