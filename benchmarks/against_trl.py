@@ -19,6 +19,13 @@ ours with the one of TRL that followed it; shown is the median over repeats with
 - learning: ours packing, reference scoring and update; TRL's reference scoring, loss, backward pass and optimizer.
 - step: all of it, from prompts to new weights, with rewards and advantages.
 
+With `--sampling-only`, sampling alone is compared, and completions end as the model ends them, after at most
+`--completion-tokens`: tokens a second of our sampler and of TRL's `generate` call, as `sampling_comparison.py`,
+`sampling_side.py` and `trl_sampling_side.py` describe:
+
+    python -m benchmarks.against_trl --sampling-only --questions GSM8K/train.jsonl --prompts 8 --group-size 8 \
+        --completion-tokens 256 --steps 2 --output ratio.json
+
 Left out: loading, data reading, logging, evaluation and checkpoints; completions that end early; bfloat16;
 `torch.compile` and vLLM. TRL is set to be fast: `benchmarks/trl_side.py` says how, and what was changed in its favour
 (`--trl-as-shipped` takes that back). Run it on an idle machine: neighbours slow PyTorch's threads more than XLA's.
@@ -36,6 +43,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.sampling_comparison import compare
+from benchmarks.sampling_comparison import describe as describe_sampling
 from benchmarks.workload import SideTimings, Workload, read_questions
 from grpo_jax.records import ConfigError
 
@@ -56,8 +65,16 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--prompts", type=_positive, default=4, help="questions a step")
     parser.add_argument("--group-size", type=_positive, default=4, help="completions of each question")
     parser.add_argument("--completion-tokens", type=_positive, default=64, help="exact length of a completion")
+    parser.add_argument("--sampling-only", action="store_true", help="compare sampling, completions of free length")
     parser.add_argument("--trl-as-shipped", action="store_true", help="without the change in TRL's favour")
     return parser.parse_args(words)
+
+
+def run_sampling(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Measure sampling alone in turns; returns what `--output` writes and raises as `run` does."""
+    questions = read_questions(arguments.questions, arguments.prompts)
+    workload = Workload(arguments.model, questions, arguments.group_size, arguments.completion_tokens, arguments.steps)
+    return compare(workload, "trl", [sys.executable, "-m", "benchmarks.trl_sampling_side"], arguments.repeats)
 
 
 def run(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -190,11 +207,11 @@ def main() -> int:
     """Measure, print, write; 2 where the input is wrong."""
     arguments = parse_arguments()
     try:
-        result = run(arguments)
+        result = run_sampling(arguments) if arguments.sampling_only else run(arguments)
     except ConfigError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    print(describe_ratios(result["ratios"]))
+    print(describe_sampling(result, "TRL") if arguments.sampling_only else describe_ratios(result["ratios"]))
     if arguments.output:
         arguments.output.write_text(json.dumps(result, indent=2, default=str) + "\n", encoding="utf-8")
         print(f"written to {arguments.output}")

@@ -60,7 +60,7 @@ def prepare(folder: Path) -> None:
     params = model.read_weights(None)
     export_hugging_face(folder / "model", model.architecture, params, model.tokenizer, model.hf_config, "float32")
     ids = [model.tokenizer.encode_chat([{"role": "user", "content": question}]) for question in workload.questions]
-    save_prompt_ids(folder, ids)
+    save_prompt_ids(folder, ids, model.tokenizer.stop_ids)
     graph, _, _ = abstract_params(model.architecture)
     transformer: Transformer = nnx.merge(graph, params)
     logits = [transformer.hidden_states(np.array([row]))[0, -1] @ transformer.head_table.T for row in ids]

@@ -44,7 +44,7 @@ def main(folder: Path, output: Path) -> None:
     workload = Workload.load(folder)
     if not workload.trl_as_shipped:
         score_completions_alone()
-    trainer = _make_trainer(workload, folder)
+    trainer = make_trainer(workload, folder)
     check_same_model(trainer, folder)
     clock = _Clock(trainer)
     trainer.add_callback(clock)
@@ -78,7 +78,8 @@ def score_completions_alone() -> None:
     trl_utils._use_triton = lambda _device: True
 
 
-def _make_trainer(workload: Workload, folder: Path) -> GRPOTrainer:
+def make_trainer(workload: Workload, folder: Path) -> GRPOTrainer:
+    """TRL's trainer for the workload, on the model in the folder."""
     model = str(folder / "model")
     rows = len(workload.questions) * workload.group_size
 

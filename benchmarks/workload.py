@@ -16,6 +16,7 @@ MAX_GRAD_NORM = 1.0
 
 _WORKLOAD_FILE = "workload.json"
 _PROMPTS_FILE = "prompt_ids.json"
+_STOPS_FILE = "stop_ids.json"
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,8 @@ class Workload:
         model: `model.path` of our config; the other side gets our float32 export of it.
         questions: User messages; the model's chat template goes around them.
         group_size: Completions of each question.
-        completion_tokens: Exact length of every completion.
+        completion_tokens: Exact length of every completion; where sampling alone is compared, the longest that one may
+            be.
         steps: Measured steps, after one warm-up step.
         trl_as_shipped: Leave out the change in TRL's favour that `trl_side.py` describes.
     """
@@ -111,14 +113,20 @@ def read_questions(path: Path, count: int) -> tuple[str, ...]:
     return tuple(row["question"] for row in rows)
 
 
-def save_prompt_ids(folder: Path, prompt_ids: list[list[int]]) -> None:
-    """Write the ids that our side gives the model, for the other side to compare with."""
+def save_prompt_ids(folder: Path, prompt_ids: list[list[int]], stop_ids: tuple[int, ...]) -> None:
+    """Write the ids that our side gives the model and those that end a completion, for the other side to compare."""
     (folder / _PROMPTS_FILE).write_text(json.dumps(prompt_ids), encoding="utf-8")
+    (folder / _STOPS_FILE).write_text(json.dumps(stop_ids), encoding="utf-8")
 
 
 def load_prompt_ids(folder: Path) -> list[list[int]]:
     """Read what `save_prompt_ids` wrote."""
     return json.loads((folder / _PROMPTS_FILE).read_text(encoding="utf-8"))
+
+
+def load_stop_ids(folder: Path) -> list[int]:
+    """Read the ids that end a completion."""
+    return json.loads((folder / _STOPS_FILE).read_text(encoding="utf-8"))
 
 
 def reward_of_text(text: str) -> float:
