@@ -45,6 +45,9 @@ class ModelConfig:
     had; `auto` takes a kernel where the device has one that works and else XLA. The log says which path is taken."""
     lora: LoraConfig | None = None
     """Train adapters alone; None trains all weights."""
+    quantization: Literal["none", "int8", "nf4"] = "none"
+    """Keep the frozen weights under adapters in 8 or 4 bits (https://arxiv.org/abs/2305.14314); see
+    `models/quantization.py`. Sampling works on a copy of full width, made from the same numbers."""
     reasoning_vocab_size: int = 0
     """Ids appended to the vocabulary, copies of the first ones, that are allowed only while a completion reasons; 0 is
     off."""
@@ -58,6 +61,10 @@ def check_model(model: ModelConfig) -> None:
     """
     if model.reasoning_vocab_size < 0:
         raise ConfigError(f"model.reasoning_vocab_size={model.reasoning_vocab_size} must be at least 0; 0 is off")
+    if model.quantization != "none" and model.lora is None:
+        raise ConfigError(
+            f"model.quantization={model.quantization} freezes the weights and needs adapters to train; set model.lora"
+        )
     if model.lora is not None:
         for name in ("rank", "alpha"):
             if getattr(model.lora, name) <= 0:

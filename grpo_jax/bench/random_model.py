@@ -60,6 +60,6 @@ def _random_weights(arch: Architecture, place: Place | None) -> Params:
             values = np.full(leaf.shape, 0.0 if arch.norm_adds_one else 1.0, np.float32)
         else:
             values = np.resize(drawn, leaf.shape)
-        return jnp.asarray(values) if place is None else place(values, dims)
+        return jnp.asarray(values) if place is None else place(values, dims, tuple(key.key for key in path))
 
     return jax.tree.map_with_path(weight, shapes, names)

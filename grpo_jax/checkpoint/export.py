@@ -12,6 +12,7 @@ from grpo_jax.checkpoint.pretrained import load_published
 from grpo_jax.checkpoint.run_weights import find_checkpoint, restore_params
 from grpo_jax.model_config import LoraConfig
 from grpo_jax.models.lora import adapters_of, join, lora_spec, merged
+from grpo_jax.models.quantization import quantization_kind, quantized_params
 from grpo_jax.models.transformer import abstract_params
 from grpo_jax.records import ConfigError
 
@@ -37,6 +38,7 @@ def export_run(path: str, output: str, dtype: Literal["float32", "bfloat16"], ad
     try:
         settings = json.loads(config_file.read_text(encoding="utf-8"))["model"]
         model_path, lora = settings["path"], settings.get("lora")
+        quantization = quantization_kind(settings.get("quantization", "none"))
         lora = LoraConfig(**{**lora, "targets": tuple(lora["targets"])}) if lora else None
     except FileNotFoundError as error:
         raise ConfigError(f"{config_file} is missing; export needs the run's folder around the checkpoint") from error
@@ -52,7 +54,7 @@ def export_run(path: str, output: str, dtype: Literal["float32", "bfloat16"], ad
         if adapter:
             export_peft(output, arch, adapters, lora, model_path)
             return Path(output)
-        params = merged(join(model.read_weights(None), adapters), spec)
+        params = merged(join(quantized_params(model.read_weights(None), quantization), adapters), spec)
     if adapter:
         raise ConfigError(f"{path} trained all weights: it has no adapter; leave --adapter out")
     export_hugging_face(output, arch, params, model.tokenizer, model.hf_config, dtype)

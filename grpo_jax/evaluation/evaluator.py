@@ -93,7 +93,7 @@ def evaluate(config: RunConfig, checkpoint: str | None) -> Evaluation:
         raise ConfigError("data.eval_sources is empty; name at least one source to evaluate on")
     published = checkpoint if checkpoint is not None and is_published(checkpoint) else None
     if checkpoint is None or published:
-        model = dataclasses.replace(config.model, lora=None, path=published or config.model.path)
+        model = dataclasses.replace(config.model, lora=None, quantization="none", path=published or config.model.path)
         config = dataclasses.replace(config, model=model)
     session = open_session(config)
     prompts = evaluation_prompts(config.data, config.domains, session.tokenizer, config.evaluation.max_problems)

@@ -8,6 +8,7 @@ export the product is merged into W.
 """
 
 from dataclasses import dataclass
+from functools import partial
 from math import prod
 from typing import Any
 
@@ -16,6 +17,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, PRNGKeyArray
 
 from grpo_jax.model_config import LoraConfig
+from grpo_jax.models.quantization import NUM_OUTPUTS, dequantized, is_quantized
 
 Params = dict[str, Any]
 
@@ -61,18 +63,28 @@ def join(frozen: Params, trained: Params) -> Params:
 
 
 def merged(params: Params, spec: LoraSpec | None) -> Params:
-    """The weights that act like these without adapters; float32 where adapters were added.
+    """The weights that act like these without adapters and in full width.
 
-    Traceable: in the program that makes the serving view, the sum is cast right away.
+    Float32 where adapters were added or codes became numbers. Traceable.
     """
-    if spec is None:
+    if spec is None and not any(is_quantized(leaf) for leaf in params["layers"].values()):
         return params
-    layers = dict(params["layers"])
+    return {**params, "layers": jax.vmap(partial(merged_layer, spec=spec))(params["layers"])}
+
+
+def merged_layer(layer: Params, spec: LoraSpec | None) -> Params:
+    """The same of one layer's weights; the program that makes the serving view holds one layer at a time so."""
+    layer = {
+        name: dequantized(**leaf, num_outputs=NUM_OUTPUTS[name], dtype=jnp.float32) if is_quantized(leaf) else leaf
+        for name, leaf in layer.items()
+    }
+    if spec is None:
+        return layer
     for name in spec.targets:
-        a, b = layers.pop(name + A_SUFFIX), layers.pop(name + B_SUFFIX)
-        product = jax.vmap(lambda a, b: jnp.tensordot(a, b, axes=1))(a.astype(jnp.float32), b.astype(jnp.float32))
-        layers[name] = layers[name].astype(jnp.float32) + spec.scale * product
-    return {**params, "layers": layers}
+        a, b = layer.pop(name + A_SUFFIX), layer.pop(name + B_SUFFIX)
+        product = jnp.tensordot(a.astype(jnp.float32), b.astype(jnp.float32), axes=1)
+        layer[name] = layer[name].astype(jnp.float32) + spec.scale * product
+    return layer
 
 
 def adapted(x: Array, a: Array, b: Array, scale: float) -> Array:

@@ -18,6 +18,7 @@ from jaxtyping import Array, Float, Int
 from grpo_jax.models.architecture import Architecture
 from grpo_jax.models.attention import attend, attend_shared_prompt, causal_mask
 from grpo_jax.models.lora import A_SUFFIX, B_SUFFIX, LoraSpec, adapted
+from grpo_jax.models.quantization import NUM_OUTPUTS, Quantization, QuantizedMatrix
 from grpo_jax.models.rope import Rotation, rotate, rotation_at
 
 Params = dict[str, Any]
@@ -30,7 +31,15 @@ Rotations = tuple[Rotation, Rotation]
 class Block(nnx.Module):
     """One decoder layer; the parameters of all L layers are stacked on a leading dim, which the scan takes away."""
 
-    def __init__(self, arch: Architecture, *, rngs: nnx.Rngs, dtype: Any, lora: LoraSpec | None = None):
+    def __init__(
+        self,
+        arch: Architecture,
+        *,
+        rngs: nnx.Rngs,
+        dtype: Any,
+        lora: LoraSpec | None = None,
+        quantization: Quantization | None = None,
+    ):
         d, n, k, h, f = arch.width, arch.num_heads, arch.num_kv_heads, arch.head_size, arch.mlp_size
         norm_start = 0.0 if arch.norm_adds_one else 1.0
 
@@ -69,6 +78,12 @@ class Block(nnx.Module):
                 num_inputs = 2 if name == "output" else 1
                 setattr(self, name + A_SUFFIX, matrix(*dims[:num_inputs], inner))
                 setattr(self, name + B_SUFFIX, vector(inner, *dims[num_inputs:], start=0.0))
+        if quantization is not None:
+            for name in NUM_OUTPUTS:
+                whole: nnx.Param = getattr(self, name)
+                dims = whole.get_metadata("logical_axes")
+                delattr(self, name)
+                setattr(self, name, QuantizedMatrix(name, whole.shape, dims, quantization))
 
     def attention_inputs(
         self, x: Float[Array, "... T D"], rotation: Rotation
@@ -84,31 +99,34 @@ class Block(nnx.Module):
         self, normed: Float[Array, "... T D"]
     ) -> tuple[Float[Array, "... T N H"], Float[Array, "... T K H"], Float[Array, "... T K H"]]:
         """Queries, keys and values before their norms and rotation."""
-        q = self._with_adapter("query", normed, jnp.einsum("...td,dnh->...tnh", normed, self.query[...]))
-        k = self._with_adapter("key", normed, jnp.einsum("...td,dkh->...tkh", normed, self.key[...]))
-        v = self._with_adapter("value", normed, jnp.einsum("...td,dkh->...tkh", normed, self.value[...]))
+        q = self._product("query", "...td,dnh->...tnh", normed)
+        k = self._product("key", "...td,dkh->...tkh", normed)
+        v = self._product("value", "...td,dkh->...tkh", normed)
         if self.arch.qkv_bias:
             return q + self.query_bias[...], k + self.key_bias[...], v + self.value_bias[...]
         return q, k, v
 
     def merge_heads(self, attended: Float[Array, "... T N H"]) -> Float[Array, "... T D"]:
         """The attention's contribution to the residual stream."""
-        return self._with_adapter("output", attended, jnp.einsum("...tnh,nhd->...td", attended, self.output[...]))
+        return self._product("output", "...tnh,nhd->...td", attended)
 
     def residual(self, x: Float[Array, "... T D"], attended: Float[Array, "... T N H"]) -> Float[Array, "... T D"]:
         """The residual stream after this layer, given what its heads attended to."""
         out = self.merge_heads(attended)
         x = x + (self._norm(out, self.post_attention_norm) if self.arch.post_norms else out)
         normed = self._norm(x, self.mlp_norm)
-        gate = self._with_adapter("gate", normed, normed @ self.gate[...])
-        up = self._with_adapter("up", normed, normed @ self.up[...])
+        gate = self._product("gate", "...td,df->...tf", normed)
+        up = self._product("up", "...td,df->...tf", normed)
         active = jax.nn.silu(gate) if self.arch.activation == "silu" else jax.nn.gelu(gate, approximate=True)
         hidden = active * up
-        out = self._with_adapter("down", hidden, hidden @ self.down[...])
+        out = self._product("down", "...tf,fd->...td", hidden)
         return x + (self._norm(out, self.post_mlp_norm) if self.arch.post_norms else out)
 
-    def _with_adapter(self, name: str, x: Array, out: Array) -> Array:
-        """The product of a weight with what its adapter, where it has one, adds."""
+    def _product(self, name: str, equation: str, x: Array) -> Array:
+        """The einsum of activations and a weight, and what the weight's adapter, where it has one, adds."""
+        weight = getattr(self, name)
+        quantized = isinstance(weight, QuantizedMatrix)
+        out = weight.product(equation, x) if quantized else jnp.einsum(equation, x, weight[...])
         if self.lora is None or name not in self.lora.targets:
             return out
         a, b = getattr(self, name + A_SUFFIX)[...], getattr(self, name + B_SUFFIX)[...]
@@ -121,12 +139,20 @@ class Block(nnx.Module):
 class Transformer(nnx.Module):
     """Token ids to final hidden states; logits are `hidden @ head_table.T`, computed by whoever can tile them."""
 
-    def __init__(self, arch: Architecture, *, rngs: nnx.Rngs, dtype: Any = jnp.float32, lora: LoraSpec | None = None):
+    def __init__(
+        self,
+        arch: Architecture,
+        *,
+        rngs: nnx.Rngs,
+        dtype: Any = jnp.float32,
+        lora: LoraSpec | None = None,
+        quantization: Quantization | None = None,
+    ):
         vocabulary = (("vocab", arch.vocab_size), ("embed", arch.width))
         norm_start = 0.0 if arch.norm_adds_one else 1.0
         self.arch = arch
         self.embedding = _normal(rngs, vocabulary, dtype)
-        self.layers = Block(arch, rngs=rngs, dtype=dtype, lora=lora)
+        self.layers = Block(arch, rngs=rngs, dtype=dtype, lora=lora, quantization=quantization)
         self.final_norm = _constant((("norm", arch.width),), norm_start, dtype)
         if not arch.tied_embeddings:
             self.head = _normal(rngs, vocabulary, dtype)
@@ -273,13 +299,18 @@ def split(model: Transformer) -> tuple[nnx.GraphDef, Params]:
 
 
 def abstract_params(
-    arch: Architecture, dtype: Any = jnp.float32, lora: LoraSpec | None = None
+    arch: Architecture,
+    dtype: Any = jnp.float32,
+    lora: LoraSpec | None = None,
+    quantization: Quantization | None = None,
 ) -> tuple[nnx.GraphDef, Params, Params]:
     """The static graph, the shapes (`jax.ShapeDtypeStruct`) and the logical dim names of a model, nothing allocated.
 
     The names are a dict of the same nesting whose leaves are tuples such as ("layers", "embed", "heads", "head").
     """
-    model = nnx.eval_shape(lambda: Transformer(arch, rngs=nnx.Rngs(0), dtype=dtype, lora=lora))
+    model = nnx.eval_shape(
+        lambda: Transformer(arch, rngs=nnx.Rngs(0), dtype=dtype, lora=lora, quantization=quantization)
+    )
     graph, state = nnx.split(model)
     names = jax.tree.map(
         lambda leaf: leaf.get_metadata("logical_axes"), state, is_leaf=lambda x: isinstance(x, nnx.Variable)

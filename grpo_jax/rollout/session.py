@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A loaded model on its mesh with the sampler built for it: where training, evaluation and `sample` start."""
 
+import functools
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -15,6 +16,7 @@ from grpo_jax.checkpoint.pretrained import Published, load_published
 from grpo_jax.config import RunConfig
 from grpo_jax.models.architecture import Architecture
 from grpo_jax.models.lora import LoraSpec, adapters_of, lora_spec
+from grpo_jax.models.quantization import NUM_OUTPUTS, Quantization, quantization_kind, quantized
 from grpo_jax.models.tokenizer import HuggingFaceTokenizer
 from grpo_jax.models.transformer import Params, abstract_params
 from grpo_jax.parallel.device_memory import device_bytes
@@ -41,7 +43,8 @@ class Session:
         base_graph: The same without adapters.
         shapes: Shapes of the published weights, with their shardings.
         trained_shapes: Shapes of what is trained, with their shardings: float32, all weights or the adapters.
-        params: The starting weights on the mesh: float32 where they are trained, else in the compute dtype.
+        params: The starting weights on the mesh: float32 where they are trained, in the compute dtype or quantised
+            where they are frozen.
         tokenizer: The model's.
         hf_config: Its `config.json`, for export.
         mesh: Devices.
@@ -84,15 +87,17 @@ def open_session(config: RunConfig, published: Published | None = None, *, free_
     attention = choose_decode_attention(config.model.attention, arch, mesh, dtype, config.sampling.chunk_tokens)
     check_stops(config, tokenizer)
     base_graph, shapes, names = abstract_params(arch)
-    lora = lora_spec(config.model.lora)
-    graph, trained_shapes = (base_graph, placed_shapes(mesh, shapes, names))
-    if lora is not None:
-        graph, shapes_with, names_with = abstract_params(arch, lora=lora)
-        trained_shapes = placed_shapes(mesh, adapters_of(shapes_with), adapters_of(names_with))
     memory = _lane_memory(config, arch, mesh, shapes, names, free_bytes)
-    params = model.read_weights(_Placer(mesh))
-    if lora is not None:
-        params = jax.tree.map(lambda leaf: leaf.astype(dtype), params)
+    lora = lora_spec(config.model.lora)
+    if lora is None:
+        graph, trained_shapes = base_graph, placed_shapes(mesh, shapes, names)
+        params = model.read_weights(_Placer(mesh))
+    else:
+        kind = quantization_kind(config.model.quantization)
+        base_graph, kept_shapes, kept_names = abstract_params(arch, quantization=kind)
+        graph, shapes_with, names_with = abstract_params(arch, lora=lora, quantization=kind)
+        trained_shapes = placed_shapes(mesh, adapters_of(shapes_with), adapters_of(names_with))
+        params = model.read_weights(_FrozenPlacer(mesh, param_shardings(mesh, kept_shapes, kept_names), dtype, kind))
     engine = SamplingEngine(
         Programs(
             arch,
@@ -183,6 +188,26 @@ class _Placer:
     def __init__(self, mesh: Mesh):
         self._mesh = mesh
 
-    def __call__(self, array: Any, dims: tuple[str, ...]) -> jax.Array:
+    def __call__(self, array: Any, dims: tuple[str, ...], path: tuple[str, ...]) -> Any:
         sharding = param_shardings(self._mesh, {"weight": array}, {"weight": dims})["weight"]
         return place(array, sharding)
+
+
+class _FrozenPlacer(_Placer):
+    """Narrows each array on the mesh to what is kept of a frozen weight, so that float32 is never there of two."""
+
+    def __init__(self, mesh: Mesh, shardings: Any, dtype: Any, kind: Quantization | None):
+        super().__init__(mesh)
+        self._shardings, self._dtype, self._kind = shardings, dtype, kind
+
+    def __call__(self, array: Any, dims: tuple[str, ...], path: tuple[str, ...]) -> Any:
+        whole = super().__call__(array, dims, path)
+        name, sharding = path[-1], functools.reduce(lambda tree, key: tree[key], path, self._shardings)
+        if self._kind is not None and path[0] == "layers" and name in NUM_OUTPUTS:
+            kept = jax.jit(quantized, static_argnums=(1, 2), out_shardings=sharding)(
+                whole, NUM_OUTPUTS[name], self._kind
+            )
+        else:
+            kept = jax.jit(jnp.astype, static_argnums=1, out_shardings=sharding)(whole, self._dtype)
+        # Else the next float32 array would come while this one is still read.
+        return jax.block_until_ready(kept)

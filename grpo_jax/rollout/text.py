@@ -43,7 +43,7 @@ def sample_text(config: RunConfig, prompt: str, num_samples: int, temperature: f
             f"{len(token_ids)} tokens exceeds the model's context; at most {room} fit"
         )
     data = dataclasses.replace(config.data, max_prompt_tokens=len(token_ids))
-    base = dataclasses.replace(config.model, lora=None)
+    base = dataclasses.replace(config.model, lora=None, quantization="none")
     session = open_session(dataclasses.replace(config, model=base, data=data, domains={}), model)
     request = make_request(
         token_ids, prompt, config.sampling, config.sampling.temperature if temperature is None else temperature

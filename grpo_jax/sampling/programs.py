@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from jax.sharding import Mesh
 
 from grpo_jax.models.architecture import Architecture
-from grpo_jax.models.lora import LoraSpec, merged
+from grpo_jax.models.lora import LoraSpec
 from grpo_jax.models.transformer import Params
 from grpo_jax.parallel.rules import batch_multiple, batch_sharding, param_shardings, replicated
 from grpo_jax.sampling.buckets import buckets_up_to
@@ -67,7 +67,7 @@ class Programs:
 
         Args:
             arch: The model.
-            shapes: Shapes of its parameters, as `abstract_params` returns them.
+            shapes: Shapes of its parameters, as `abstract_params` returns them without adapters and quantisation.
             names: Logical dim names of its parameters, likewise.
             mesh: Prompts are split over its batch axes, heads over `tensor`.
             dtype: Compute dtype of the serving view and of the cache.
@@ -94,7 +94,7 @@ class Programs:
         view = partial(serving_view, arch=arch, dtype=dtype)
         self.serve = self._program(
             "serve",
-            lambda params: view(merged(params, lora)),
+            partial(view, lora=lora),
             out_shardings=param_shardings(mesh, jax.eval_shape(view, shapes), serving_names(names, arch)),
         )
         prompt_kv, own_kv = _cache_shardings(arch, mesh)

@@ -15,6 +15,7 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from grpo_jax.models.architecture import Architecture
+from grpo_jax.models.lora import LoraSpec, merged_layer
 from grpo_jax.models.transformer import Block, Params
 
 ServingWeights = dict[str, Any]
@@ -58,14 +59,18 @@ class ServingBlock(Block):
         return attended.reshape(*attended.shape[:-2], -1) @ self.output[...]
 
 
-def serving_view(params: Params, arch: Architecture, dtype: Any) -> ServingWeights:
-    """Cast, unstack and fuse; call it under `jax.jit`, with `out_shardings` to reshard in the same program."""
-    cast = jax.tree.map(lambda leaf: leaf.astype(dtype), params)
-    layers = [
-        _fused(jax.tree.map(lambda leaf, layer=layer: leaf[layer], cast["layers"]), arch)
-        for layer in range(arch.num_layers)
-    ]
-    return {**cast, "layers": layers}
+def serving_view(params: Params, arch: Architecture, dtype: Any, lora: LoraSpec | None = None) -> ServingWeights:
+    """Unstack, merge adapters, cast and fuse, one layer after another.
+
+    Call it under `jax.jit`, with `out_shardings` to reshard in the same program.
+    """
+
+    def view(layer: int) -> dict[str, Array]:
+        own = merged_layer(jax.tree.map(lambda leaf: leaf[layer], params["layers"]), lora)
+        return _fused({name: leaf.astype(dtype) for name, leaf in own.items()}, arch)
+
+    rest = {name: leaf.astype(dtype) for name, leaf in params.items() if name != "layers"}
+    return {**rest, "layers": [view(layer) for layer in range(arch.num_layers)]}
 
 
 def serving_names(names: Params, arch: Architecture) -> ServingWeights:

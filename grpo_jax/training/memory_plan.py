@@ -18,6 +18,7 @@ from jax.sharding import AbstractMesh, NamedSharding, PartitionSpec
 from grpo_jax.config import RunConfig
 from grpo_jax.models.architecture import Architecture
 from grpo_jax.models.lora import adapters_of, lora_spec
+from grpo_jax.models.quantization import is_quantized, quantization_kind
 from grpo_jax.models.transformer import Params, abstract_params
 from grpo_jax.objective.presets import resolve
 from grpo_jax.objective.vocabulary_tiles import tile_shape
@@ -79,17 +80,17 @@ def plan_memory(config: RunConfig, arch: Architecture, mesh: AbstractMesh, limit
     if spec is not None:
         _, with_adapters, names_with = abstract_params(arch, lora=spec)
         trained, trained_names = adapters_of(with_adapters), adapters_of(names_with)
-    base = _local_size(shapes, param_shardings(mesh, shapes, names))  # type: ignore[arg-type]
     shardings = param_shardings(mesh, trained, trained_names)  # type: ignore[arg-type]
     own = _local_size(trained, shardings)
     objective = resolve(config.objective, config.domains)
     moments = _moments_bytes(config, trained, shardings, mesh)
     on_host = config.training.moments_on_host
     state = {"trained weights (float32)": 4 * own, "optimizer": 0 if on_host else moments}
-    if spec is not None:
-        state[f"frozen weights ({config.model.dtype})"] = width * base
-    elif objective.uses_reference:
-        state[f"reference weights ({config.model.dtype})"] = width * base
+    kind = quantization_kind(config.model.quantization)
+    if spec is not None or objective.uses_reference:
+        _, kept, kept_names = abstract_params(arch, quantization=kind)
+        size = _frozen_bytes(kept, param_shardings(mesh, kept, kept_names), width)  # type: ignore[arg-type]
+        state[f"{'reference' if spec is None else 'frozen'} weights ({kind or config.model.dtype})"] = size
     rows, num_microbatches = _largest_rows(config, batch_shards)
     free = None if limit is None else limit - sum(state.values())
     sampling, slots, lanes = _sampling_bytes(config, arch, width, mesh, free)
@@ -126,6 +127,8 @@ def remedies(config: RunConfig, plan: MemoryPlan) -> list[str]:
         found.append("training.moments_on_host=true")
     if config.model.lora is None:
         found.append("model.lora=...: train adapters alone")
+    elif config.model.quantization == "none":
+        found.append("model.quantization=nf4")
     return [*found, "parallel.fsdp: more devices"]
 
 
@@ -153,6 +156,18 @@ def _local_size(shapes: Params, shardings: Any) -> int:
     """Elements of one device's share."""
     local = jax.tree.map(lambda leaf, sharding: prod(sharding.shard_shape(leaf.shape)), shapes, shardings)
     return sum(jax.tree.leaves(local))
+
+
+def _frozen_bytes(shapes: Params, shardings: Any, width: int) -> int:
+    """Bytes of one device's share of frozen weights: codes and scales as they are, all else in the compute dtype."""
+
+    def of(leaf: Any, placed: Any) -> int:
+        if not is_quantized(leaf):
+            return width * _local_size(leaf, placed)
+        return sum(leaf[part].dtype.itemsize * _local_size(leaf[part], placed[part]) for part in leaf)
+
+    sizes = jax.tree.map(of, shapes, shardings, is_leaf=is_quantized)
+    return sum(jax.tree.leaves(sizes))
 
 
 def _moments_bytes(config: RunConfig, trained: Params, shardings: Any, mesh: AbstractMesh) -> int:

@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 FIXED = (
     "seed",
     "model.path",
+    "model.quantization",
     "data.train_sources",
     "data.train_domains",
     "data.prompts_per_step",

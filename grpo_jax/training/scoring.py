@@ -10,6 +10,7 @@ from flax import nnx
 from jax.sharding import Mesh
 from jaxtyping import Array, Float32
 
+from grpo_jax.models.quantization import cast
 from grpo_jax.models.transformer import Params, Transformer
 from grpo_jax.objective.logprobs import HeadSharding, token_logprobs
 from grpo_jax.parallel.rules import MESH_AXES
@@ -37,7 +38,7 @@ def response_logprobs(
         train_entropy: Let gradients flow through the entropies.
         mesh: Devices that share rows and vocabulary; None leaves it to the compiler.
     """
-    model: Transformer = nnx.merge(graph, jax.tree.map(lambda leaf: leaf.astype(dtype), params))
+    model: Transformer = nnx.merge(graph, cast(params, dtype))
     hidden = model.shared_prompt_hidden_states(rows.prompt_ids, rows.prompt_lengths, rows.response_ids, remat=remat)
     num_rows, num_responses, num_tokens, width = hidden.shape
     flat = (num_rows, num_responses * num_tokens)
@@ -56,7 +57,7 @@ def score(
     graph: nnx.GraphDef, params: Params, batch: TrainBatch, *, dtype: Any, mesh: Mesh | None = None
 ) -> Float32[Array, "M B R C"]:
     """Log-probabilities of a whole batch, microbatch by microbatch, without gradient."""
-    params = jax.tree.map(lambda leaf: leaf.astype(dtype), params)
+    params = cast(params, dtype)
 
     def one(rows: TrainBatch) -> Float32[Array, "B R C"]:
         return response_logprobs(graph, params, rows, dtype=dtype, remat=False, mesh=mesh)[0]

@@ -82,6 +82,19 @@ def test_resumed_run_equals_an_unbroken_one(config, result):
     np.testing.assert_array_equal(logits(resumed.final_model), logits(result.final_model))
 
 
+@pytest.mark.parametrize("quantization", ["int8", "nf4"])
+def test_adapters_on_a_quantised_base_are_exported_with_its_numbers(quantization, config, tmp_path):
+    """The run's own final model is that of a later export, and lies near the base that was quantised."""
+    model = replace(config.model, quantization=quantization)
+    training = replace(config.training, max_steps=1)
+    small = replace(config, exp_name=quantization, model=model, training=training)
+    folder = train(small).run_folder
+    row = read_metrics(folder / "metrics.jsonl")[-1]
+    assert row["mismatch/logprob_abs_max"] < 1e-3
+    export_run(str(folder), str(tmp_path / "merged"), "float32")
+    np.testing.assert_allclose(logits(tmp_path / "merged"), logits(folder / "final_model"), atol=1e-5)
+
+
 # peft asks transformers for a name that it will drop in its next major version.
 @pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing.*:FutureWarning")
 def test_peft_loads_the_adapter_with_equal_logits(config, result, tmp_path):

@@ -141,7 +141,7 @@ def test_place_sees_float32_and_the_logical_dim_names() -> None:
     tensors = dict(disassemble(arch, tiny_params(arch), np.dtype(np.float32)))
     seen = {}
 
-    def place(array: np.ndarray, dims: tuple[str, ...]) -> Any:
+    def place(array: np.ndarray, dims: tuple[str, ...], path: tuple[str, ...]) -> Any:
         assert array.dtype == np.float32
         seen[dims] = array.shape
         return array

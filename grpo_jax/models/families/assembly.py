@@ -19,8 +19,8 @@ from grpo_jax.parallel.transfer import fetch
 ReadTensor = Callable[[WeightName, int, tuple[int, ...]], np.ndarray]
 """Reads one tensor by its name, layer number and expected Hugging Face shape, in any float dtype."""
 
-Place = Callable[[np.ndarray, tuple[str, ...]], jax.Array]
-"""Puts one stacked float32 parameter, whose dims have these logical names, on devices."""
+Place = Callable[[np.ndarray, tuple[str, ...], Path], Any]
+"""Puts one stacked float32 parameter, whose dims have these logical names, on devices; the path is where it stands."""
 
 
 def assemble(arch: Architecture, read: ReadTensor, place: Place | None = None) -> Params:
@@ -31,12 +31,12 @@ def assemble(arch: Architecture, read: ReadTensor, place: Place | None = None) -
         read: Called once for every tensor, in the order of `weight_names` and then of layers.
         place: Where a finished parameter goes; the default device where left out.
     """
-    place = place or (lambda array, dims: jnp.asarray(array))
+    place = place or (lambda array, dims, path: jnp.asarray(array))
     _, shapes, dims = abstract_params(arch)
     params: Params = {}
     for weight in weight_names(arch):
         shape = _at(shapes, weight.path).shape
-        _put(params, weight.path, place(_stack(weight, shape, read), _at(dims, weight.path)))
+        _put(params, weight.path, place(_stack(weight, shape, read), _at(dims, weight.path), weight.path))
     return params
 
 
