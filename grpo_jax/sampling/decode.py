@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.sharding import Mesh
 from jaxtyping import Array, Bool, Float32, Int8, Int32
 
 from grpo_jax.models.architecture import Architecture
@@ -68,6 +69,7 @@ def decode_chunk(
     num_steps: int,
     with_cuts: bool,
     attend_own: AttendOwn | None = None,
+    mesh: Mesh | None = None,
 ) -> tuple[Lanes, ChunkOutput, Int32[Array, "N C"]]:
     """Run `num_steps` decode steps, fewer only when no lane has anything to do.
 
@@ -80,6 +82,7 @@ def decode_chunk(
         num_steps: Length of the chunk.
         with_cuts: Whether any slot has top-p, top-k or min-p on.
         attend_own: As for `attend_cached`.
+        mesh: Devices that share slots and vocabulary, so that choosing tokens moves no logits between them.
 
     Returns:
         The lanes after the chunk, its tokens, and the lanes' `own_end`.
@@ -107,7 +110,7 @@ def decode_chunk(
             x = block.residual(x, attend_cached(q, *parts, spans[sliding], arch.query_scale, attend_own))
         hidden = rms_norm(x, weights["final_norm"], arch).reshape(num_slots * num_lanes, -1)
         logits = jnp.einsum("bd,vd->bv", hidden, head, preferred_element_type=jnp.float32)
-        choice = choose(logits, temperature, _token_keys(slots, lanes), cuts)
+        choice = choose(logits, temperature, _token_keys(slots, lanes), cuts, vocab_size=arch.vocab_size, mesh=mesh)
         token, logprob, truncated = (leaf.reshape(num_slots, num_lanes) for leaf in choice)
         stopped = jnp.any(token[..., None] == slots.stop_ids[:, None], axis=-1)
         ended = stopped | (lanes.count + 1 >= jnp.take_along_axis(slots.limit, lanes.sample, axis=1))

@@ -25,6 +25,7 @@ from grpo_jax.sampling.prefill import prefill
 from grpo_jax.sampling.ragged_attention import XLA_ATTENTION, DecodeAttention, own_attention
 from grpo_jax.sampling.serving import serving_names, serving_view
 from grpo_jax.sampling.state import Lanes, Slots, compact, empty_state, grow, own_columns, put_groups
+from grpo_jax.sampling.token_choice import padded_vocab
 
 
 class Programs:
@@ -91,7 +92,9 @@ class Programs:
         self.num_compiled: Counter[str] = Counter()
         self._arch = arch
 
-        view = partial(serving_view, arch=arch, dtype=dtype)
+        # A vocabulary that no device shares needs no padding.
+        head_rows = padded_vocab(arch.vocab_size, mesh) if mesh.shape["tensor"] > 1 else arch.vocab_size
+        view = partial(serving_view, arch=arch, dtype=dtype, head_rows=head_rows)
         self.serve = self._program(
             "serve",
             partial(view, lora=lora),
@@ -103,7 +106,13 @@ class Programs:
         self.prefill = self._program("prefill", partial(prefill, arch=arch), out_shardings=prompt_kv)
         self.chunk = self._program(
             "chunk",
-            partial(decode_chunk, arch=arch, num_steps=chunk_tokens, attend_own=own_attention(attention, mesh)),
+            partial(
+                decode_chunk,
+                arch=arch,
+                num_steps=chunk_tokens,
+                attend_own=own_attention(attention, mesh),
+                mesh=mesh if mesh.size > 1 else None,
+            ),
             static_argnames="with_cuts",
             donate_argnames="lanes",
             out_shardings=(lanes, self.by_slot, self.by_slot),

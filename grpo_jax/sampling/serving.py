@@ -59,9 +59,12 @@ class ServingBlock(Block):
         return attended.reshape(*attended.shape[:-2], -1) @ self.output[...]
 
 
-def serving_view(params: Params, arch: Architecture, dtype: Any, lora: LoraSpec | None = None) -> ServingWeights:
+def serving_view(
+    params: Params, arch: Architecture, dtype: Any, head_rows: int | None = None, lora: LoraSpec | None = None
+) -> ServingWeights:
     """Unstack, merge adapters, cast and fuse, one layer after another.
 
+    The output head gets rows of zeros up to `head_rows`, so that devices can share the vocabulary in whole blocks.
     Call it under `jax.jit`, with `out_shardings` to reshard in the same program.
     """
 
@@ -70,6 +73,9 @@ def serving_view(params: Params, arch: Architecture, dtype: Any, lora: LoraSpec 
         return _fused({name: leaf.astype(dtype) for name, leaf in own.items()}, arch)
 
     rest = {name: leaf.astype(dtype) for name, leaf in params.items() if name != "layers"}
+    head = "embedding" if arch.tied_embeddings else "head"
+    if head_rows is not None:
+        rest[head] = jnp.pad(rest[head], ((0, head_rows - rest[head].shape[0]), (0, 0)))
     return {**rest, "layers": [view(layer) for layer in range(arch.num_layers)]}
 
 
