@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from grpo_jax.checkpoint.pretrained import load_published
+from grpo_jax.checkpoint.reasoning import with_reasoning_vocabulary
 from grpo_jax.config import RunConfig
 from grpo_jax.parallel.device_memory import GIBIBYTE, device_bytes
 from grpo_jax.parallel.mesh import AXIS_NAMES, mesh_sizes
@@ -27,7 +28,7 @@ def describe_plan(config: RunConfig, num_devices: int | None, memory_gib: float 
     Raises:
         ConfigError: The model cannot be found, or the mesh does not fit the devices.
     """
-    arch = load_published(config.model.path).architecture
+    arch = with_reasoning_vocabulary(load_published(config.model.path), config.model).architecture
     sizes = mesh_sizes(config.parallel, num_devices or len(jax.devices()))
     limit = device_bytes() if memory_gib is None else int(memory_gib * GIBIBYTE)
     plan = plan_memory(config, arch, AbstractMesh(sizes, AXIS_NAMES), limit)

@@ -50,7 +50,9 @@ class ModelConfig:
     `models/quantization.py`. Sampling works on a copy of full width, made from the same numbers."""
     reasoning_vocab_size: int = 0
     """Ids appended to the vocabulary, copies of the first ones, that are allowed only while a completion reasons; 0 is
-    off."""
+    off. An exported model keeps those that it has."""
+    reasoning_tags: tuple[str, str] = ("<think>", "</think>")
+    """Tags in the decoded text between which a completion reasons."""
 
 
 def check_model(model: ModelConfig) -> None:
@@ -65,6 +67,8 @@ def check_model(model: ModelConfig) -> None:
         raise ConfigError(
             f"model.quantization={model.quantization} freezes the weights and needs adapters to train; set model.lora"
         )
+    if len(model.reasoning_tags) != 2 or not all(model.reasoning_tags):
+        raise ConfigError(f"model.reasoning_tags={model.reasoning_tags} must be two tags, neither empty")
     if model.lora is not None:
         for name in ("rank", "alpha"):
             if getattr(model.lora, name) <= 0:

@@ -14,10 +14,12 @@ import numpy as np
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
+from grpo_jax.checkpoint.token_map import write_token_map
 from grpo_jax.models.architecture import Architecture
 from grpo_jax.models.families.assembly import disassemble, tensor_shapes
 from grpo_jax.models.families.registry import family_of
 from grpo_jax.models.transformer import Params
+from grpo_jax.models.vocabulary import TokenMap, without_padding
 from grpo_jax.parallel.processes import is_main
 from grpo_jax.records import ConfigError, Tokenizer
 
@@ -42,6 +44,7 @@ def export_hugging_face(
     tokenizer: SavableTokenizer,
     hf_config: Mapping[str, Any],
     dtype: Literal["bfloat16", "float32"] = "bfloat16",
+    token_map: TokenMap | None = None,
 ) -> None:
     """Write config, generation config, safetensors and tokenizer; the folder appears complete or not at all.
 
@@ -52,6 +55,7 @@ def export_hugging_face(
         tokenizer: Its tokenizer.
         hf_config: The config it was loaded with (`Pretrained.hf_config`).
         dtype: Of the written weights.
+        token_map: The model's reasoning vocabulary: its map is written too, its padding rows are not.
 
     Every process of a run calls it, since fetching a tensor that spans them is a collective; the first one writes.
 
@@ -68,10 +72,13 @@ def export_hugging_face(
     partial = target.with_name(f".{target.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir()
+    architecture = without_padding(architecture)
     _write_weights(partial, architecture, params, jnp.dtype(dtype))
     _write_json(partial / "config.json", _config(architecture, hf_config, dtype))
     _write_json(partial / "generation_config.json", _generation_config(tokenizer, hf_config))
     tokenizer.save(partial)
+    if token_map is not None:
+        write_token_map(partial, token_map)
     _swap(partial, target)
 
 

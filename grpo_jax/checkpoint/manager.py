@@ -22,9 +22,14 @@ import orbax.checkpoint as ocp
 from etils import epath
 
 from grpo_jax.checkpoint.fingerprint import fingerprints
+from grpo_jax.checkpoint.token_map import TOKEN_MAP_FILE
+from grpo_jax.models.vocabulary import TokenMap
 from grpo_jax.records import ConfigError
 
 logger = logging.getLogger(__name__)
+
+_NO_STEP_BUT_0 = 2**62
+"""Orbax keeps the steps that are multiples of a period."""
 
 Restored = tuple[Any, dict[str, Any]]
 """The pytree of arrays and the host's JSON object."""
@@ -45,7 +50,8 @@ class CheckpointManager:
 
         Args:
             folder: Local path, or a `gs://` address.
-            keep: Newest checkpoints to keep; an older one is deleted only when the newer is complete.
+            keep: Newest checkpoints to keep; an older one is deleted only when the newer is complete. Number 0, of a
+                run before its first step, stays.
 
         Raises:
             ConfigError: The folder cannot be created or written.
@@ -53,11 +59,17 @@ class CheckpointManager:
         self._folder = _writable_folder(folder)
         self._manager = ocp.CheckpointManager(
             self._folder,
-            options=ocp.CheckpointManagerOptions(max_to_keep=keep, create=True, cleanup_tmp_directories=True),
-            item_handlers={"state": ocp.StandardCheckpointHandler(), "host": ocp.JsonCheckpointHandler()},
+            options=ocp.CheckpointManagerOptions(
+                max_to_keep=keep, create=True, cleanup_tmp_directories=True, keep_period=_NO_STEP_BUT_0
+            ),
+            item_handlers={
+                "state": ocp.StandardCheckpointHandler(),
+                "host": ocp.JsonCheckpointHandler(),
+                "vocabulary": ocp.JsonCheckpointHandler(TOKEN_MAP_FILE),
+            },
         )
 
-    def save(self, step: int, state: Any, host: Mapping[str, Any]) -> bool:
+    def save(self, step: int, state: Any, host: Mapping[str, Any], token_map: TokenMap | None = None) -> bool:
         """Start a save; return as soon as the arrays are copied, so that they may be donated.
 
         Waits first for a save still running. An error of that one surfaces here, in `wait` or in `close`.
@@ -66,6 +78,7 @@ class CheckpointManager:
             step: Number of the checkpoint.
             state: Pytree of JAX arrays.
             host: JSON object; floats come back exactly, tuples as lists.
+            token_map: Of a model with a reasoning vocabulary: saved as `vocabulary/reasoning_token_map.json`.
 
         Returns:
             Whether a save was started: False if this step already is, or is becoming, a checkpoint.
@@ -78,9 +91,11 @@ class CheckpointManager:
             return False
         record = {"host": dict(host), "fingerprints": fingerprints(state)}
         json.dumps(record)  # Here rather than in the background, where the caller could not see the mistake.
-        items = ocp.args.Composite(state=ocp.args.StandardSave(state), host=ocp.args.JsonSave(record))
+        items = {"state": ocp.args.StandardSave(state), "host": ocp.args.JsonSave(record)}
+        if token_map is not None:
+            items["vocabulary"] = ocp.args.JsonSave(token_map.as_json())
         # Without force Orbax skips, silently, a step below the newest.
-        return self._manager.save(step, args=items, force=True)
+        return self._manager.save(step, args=ocp.args.Composite(**items), force=True)
 
     @property
     def folder(self) -> epath.Path:

@@ -4,17 +4,19 @@
 
 import importlib.util
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from grpo_jax.checkpoint import gguf_import, hf_import
+from grpo_jax.checkpoint.token_map import TOKEN_MAP_FILE, read_token_map
 from grpo_jax.models.architecture import Architecture
 from grpo_jax.models.families.assembly import Place
 from grpo_jax.models.families.registry import architecture, text_config
 from grpo_jax.models.tokenizer import HuggingFaceTokenizer
 from grpo_jax.models.transformer import Params
+from grpo_jax.models.vocabulary import TokenMap
 from grpo_jax.records import ConfigError
 
 _PACKAGE = "package:"
@@ -30,12 +32,14 @@ class Published:
         hf_config: The `config.json` of the text decoder, for export; made up from the metadata for a GGUF.
         read_weights: Reads the float32 weights, in the nesting of `models.transformer.split`; given a `Place`, it puts
             each stacked parameter on devices as it comes, else on the default device.
+        token_map: Its reasoning vocabulary, None where it has none.
     """
 
     architecture: Architecture
     tokenizer: HuggingFaceTokenizer
     hf_config: dict[str, Any]
     read_weights: Callable[[Place | None], Params]
+    token_map: TokenMap | None = None
 
 
 @dataclass(frozen=True)
@@ -82,8 +86,16 @@ def load_published(path: str) -> Published:
     folder = hf_import.model_folder(path)
     config = hf_import.read_json(folder / "config.json")
     arch = _architecture(config, folder / "config.json")
+    token_map = read_token_map(folder)
+    if token_map is not None:
+        arch = replace(arch, num_twins=token_map.num_twins)
+        if arch.num_base_ids != token_map.num_base:
+            raise ConfigError(
+                f"{folder / TOKEN_MAP_FILE} tells of {token_map.num_base} ids and {token_map.num_twins} twins, but "
+                f"config.json of {arch.vocab_size} rows; export the model again"
+            )
     read_weights = partial(hf_import.read_weights, folder, arch)
-    return Published(arch, HuggingFaceTokenizer.from_folder(folder), text_config(config), read_weights)
+    return Published(arch, HuggingFaceTokenizer.from_folder(folder), text_config(config), read_weights, token_map)
 
 
 def is_published(path: str) -> bool:

@@ -32,7 +32,7 @@ class Architecture:
 
     Attributes:
         family: `llama`, `mistral`, `qwen2`, `qwen3` or `gemma3_text`: the `model_type` of `transformers`.
-        vocab_size: Rows of the embedding table (V); may exceed the tokenizer's ids.
+        vocab_size: Rows of the embedding table (V), twins and padding included; may exceed the tokenizer's ids.
         width: Size of the residual stream (D).
         num_layers: Decoder blocks (L).
         num_heads: Query heads (N).
@@ -54,6 +54,8 @@ class Architecture:
         sliding_window: Tokens that a sliding layer sees, itself included; None where no layer slides.
         sliding_layers: For each layer whether it slides; empty means none does.
         max_positions: Context length in tokens.
+        num_twins: Rows appended as a reasoning vocabulary, see `models/vocabulary.py`.
+        padding_rows: Last rows of the table, of no id.
     """
 
     family: str
@@ -79,6 +81,8 @@ class Architecture:
     sliding_window: int | None = None
     sliding_layers: tuple[bool, ...] = ()
     max_positions: int = 8192
+    num_twins: int = 0
+    padding_rows: int = 0
 
     def __post_init__(self) -> None:
         if self.num_heads % self.num_kv_heads:
@@ -89,6 +93,16 @@ class Architecture:
             object.__setattr__(self, "query_scale", self.head_size**-0.5)
         if not self.sliding_layers:
             object.__setattr__(self, "sliding_layers", (False,) * self.num_layers)
+
+    @property
+    def num_ids(self) -> int:
+        """Ids that have a row: base ids and twins."""
+        return self.vocab_size - self.padding_rows
+
+    @property
+    def num_base_ids(self) -> int:
+        """Ids of the model without its twins."""
+        return self.num_ids - self.num_twins
 
     @property
     def num_parameters(self) -> int:

@@ -14,7 +14,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, PRNGKeyArray
+from jaxtyping import Array, Float, PRNGKeyArray
 
 from grpo_jax.model_config import LoraConfig
 from grpo_jax.models.quantization import NUM_OUTPUTS, dequantized, is_quantized
@@ -22,6 +22,9 @@ from grpo_jax.models.quantization import NUM_OUTPUTS, dequantized, is_quantized
 Params = dict[str, Any]
 
 A_SUFFIX, B_SUFFIX = "_lora_a", "_lora_b"
+
+DELTAS = {"embedding_delta": "embedding", "head_delta": "head"}
+"""Of a model with a reasoning vocabulary: what the last rows of a frozen table have learned, by the table's name."""
 
 
 @dataclass(frozen=True)
@@ -51,15 +54,16 @@ def lora_spec(config: LoraConfig | None) -> LoraSpec | None:
 
 
 def adapters_of(params: Params) -> Params:
-    """The adapters alone: {"layers": {"query_lora_a": ..., ...}}."""
-    return {"layers": {name: leaf for name, leaf in params["layers"].items() if _is_adapter(name)}}
+    """The adapters alone, {"layers": {"query_lora_a": ..., ...}}, and the deltas of the twins' rows, if any."""
+    deltas = {name: params[name] for name in DELTAS if name in params}
+    return {**deltas, "layers": {name: leaf for name, leaf in params["layers"].items() if _is_adapter(name)}}
 
 
 def join(frozen: Params, trained: Params) -> Params:
     """One set of weights out of the frozen ones (none where all are trained) and the trained ones."""
     if not frozen:
         return trained
-    return {**frozen, "layers": {**frozen["layers"], **trained["layers"]}}
+    return {**frozen, **trained, "layers": {**frozen["layers"], **trained["layers"]}}
 
 
 def merged(params: Params, spec: LoraSpec | None) -> Params:
@@ -69,7 +73,7 @@ def merged(params: Params, spec: LoraSpec | None) -> Params:
     """
     if spec is None and not any(is_quantized(leaf) for leaf in params["layers"].values()):
         return params
-    return {**params, "layers": jax.vmap(partial(merged_layer, spec=spec))(params["layers"])}
+    return {**merged_tables(params), "layers": jax.vmap(partial(merged_layer, spec=spec))(params["layers"])}
 
 
 def merged_layer(layer: Params, spec: LoraSpec | None) -> Params:
@@ -87,13 +91,29 @@ def merged_layer(layer: Params, spec: LoraSpec | None) -> Params:
     return layer
 
 
+def merged_tables(params: Params) -> Params:
+    """The weights with the deltas of twins' rows added to their tables; float32 where there are any."""
+    tables = {
+        table: with_last_rows_moved(params[table].astype(jnp.float32), params[delta].astype(jnp.float32))
+        for delta, table in DELTAS.items()
+        if delta in params
+    }
+    return {**{name: leaf for name, leaf in params.items() if name not in DELTAS}, **tables}
+
+
+def with_last_rows_moved(table: Float[Array, "V D"], delta: Float[Array, "rows D"]) -> Float[Array, "V D"]:
+    """A table whose last rows have these added."""
+    num_kept = table.shape[0] - delta.shape[0]
+    return jnp.concatenate([table[:num_kept], table[num_kept:] + delta])
+
+
 def adapted(x: Array, a: Array, b: Array, scale: float) -> Array:
     """What an adapter adds: scale · x A B, the last dims of x contracted with all of A's but its last."""
     return scale * jnp.tensordot(jnp.tensordot(x, a, axes=a.ndim - 1), b, axes=1)
 
 
 def fresh_adapters(shapes: Params, key: PRNGKeyArray) -> Params:
-    """Adapters of a policy equal to its base: A uniform within 1 / sqrt(inputs), as PEFT draws it, and B zero.
+    """Adapters of a policy equal to its base: A uniform within 1 / sqrt(inputs), as PEFT draws it, all else zero.
 
     Args:
         shapes: `jax.ShapeDtypeStruct` of each adapter, as `adapters_of` nests them.
@@ -108,7 +128,8 @@ def fresh_adapters(shapes: Params, key: PRNGKeyArray) -> Params:
         bound = prod(shape.shape[1:-1]) ** -0.5
         return jax.random.uniform(keys[name], shape.shape, shape.dtype, -bound, bound)
 
-    return {"layers": {name: start(name, shapes["layers"][name]) for name in names}}
+    deltas = {name: jnp.zeros(leaf.shape, leaf.dtype) for name, leaf in shapes.items() if name in DELTAS}
+    return {**deltas, "layers": {name: start(name, shapes["layers"][name]) for name in names}}
 
 
 def _is_adapter(name: str) -> bool:

@@ -13,6 +13,7 @@ from typing import Any
 
 from transformers import AutoTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
+from grpo_jax.models.token_bytes import bytes_of_tokens
 from grpo_jax.records import ConfigError, Message
 
 # Written by transformers 5 and either meaningless elsewhere or rejected by transformers 4, which vLLM may run on.
@@ -94,6 +95,16 @@ class HuggingFaceTokenizer:
             skip_special_tokens=True,
             clean_up_tokenization_spaces=False,
         )
+
+    def token_bytes(self) -> list[bytes]:
+        """What each id adds to decoded text, special tokens as they are named.
+
+        Raises:
+            ConfigError: The tokenizer's decoder does not say.
+        """
+        backend = json.loads(self.transformers_tokenizer.backend_tokenizer.to_str())
+        source = str(self.transformers_tokenizer.name_or_path)
+        return bytes_of_tokens(self.transformers_tokenizer.get_vocab(), backend["decoder"], source)
 
     def save(self, folder: str | Path) -> None:
         """Write tokenizer.json, tokenizer_config.json and the chat template, for transformers 4 and 5 alike."""

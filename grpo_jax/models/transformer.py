@@ -17,7 +17,7 @@ from jaxtyping import Array, Float, Int
 
 from grpo_jax.models.architecture import Architecture
 from grpo_jax.models.attention import attend, attend_shared_prompt, causal_mask
-from grpo_jax.models.lora import A_SUFFIX, B_SUFFIX, LoraSpec, adapted
+from grpo_jax.models.lora import A_SUFFIX, B_SUFFIX, LoraSpec, adapted, with_last_rows_moved
 from grpo_jax.models.quantization import NUM_OUTPUTS, Quantization, QuantizedMatrix
 from grpo_jax.models.rope import Rotation, rotate, rotation_at
 
@@ -156,15 +156,30 @@ class Transformer(nnx.Module):
         self.final_norm = _constant((("norm", arch.width),), norm_start, dtype)
         if not arch.tied_embeddings:
             self.head = _normal(rngs, vocabulary, dtype)
+        # Adapters have no part in the tables: what the twins' rows learn stands beside the frozen tables.
+        self.trains_twins = lora is not None and arch.num_twins > 0
+        if self.trains_twins:
+            rows = (("vocab", arch.num_twins + arch.padding_rows), ("embed", arch.width))
+            self.embedding_delta = _constant(rows, 0.0, dtype)
+            if not arch.tied_embeddings:
+                self.head_delta = _constant(rows, 0.0, dtype)
+
+    @property
+    def embedding_table(self) -> Float[Array, "V D"]:
+        """Rows of the embedding, one a token id."""
+        table = self.embedding[...]
+        return with_last_rows_moved(table, self.embedding_delta[...]) if self.trains_twins else table
 
     @property
     def head_table(self) -> Float[Array, "V D"]:
         """Rows of the output head, one a token id."""
-        return self.embedding[...] if self.arch.tied_embeddings else self.head[...]
+        if self.arch.tied_embeddings:
+            return self.embedding_table
+        return with_last_rows_moved(self.head[...], self.head_delta[...]) if self.trains_twins else self.head[...]
 
     def embed(self, token_ids: Int[Array, "..."]) -> Float[Array, "... D"]:
         """Residual stream before the first layer."""
-        return scaled_embedding(self.embedding[...], token_ids, self.arch)
+        return scaled_embedding(self.embedding_table, token_ids, self.arch)
 
     def hidden_states(self, token_ids: Int[Array, "B T"], *, remat: bool = False) -> Float[Array, "B T D"]:
         """Final hidden states of right-padded rows whose positions count from 0."""

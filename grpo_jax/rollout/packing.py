@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Array, Bool, Float32, Int32
 
+from grpo_jax.models.reasoning_tags import ReasoningTags
 from grpo_jax.objective.aggregation import Aggregation, token_weights
 from grpo_jax.records import RolloutGroup
 from grpo_jax.sampling.buckets import bucket_of, buckets_up_to
@@ -40,6 +41,7 @@ class TrainBatch(NamedTuple):
             outside the mask.
         domain: Index of the row's domain in `RunConfig.domains`.
         replayed: True for rollouts of an earlier step.
+        inside: Whether each response token was chosen inside the reasoning tags; None for a model without twins.
     """
 
     prompt_ids: Int32[Array, "M B P"]
@@ -53,6 +55,7 @@ class TrainBatch(NamedTuple):
     behaviour_logprobs: Float32[Array, "M B R C"]
     domain: Int32[Array, "M B"]
     replayed: Bool[Array, "M B"]
+    inside: Bool[Array, "M B R C"] | None = None
 
 
 class GroupTerms(NamedTuple):
@@ -85,6 +88,7 @@ class PackingPlan:
         max_completion_tokens: Longest completion of any domain, for `row_sum_constant`.
         aggregation: Resolved `objective.aggregation`.
         pad_id: Fill of token ids.
+        tags: Of a model with a reasoning vocabulary.
     """
 
     prompt_buckets: tuple[int, ...]
@@ -94,6 +98,7 @@ class PackingPlan:
     max_completion_tokens: int
     aggregation: Aggregation
     pad_id: int
+    tags: ReasoningTags | None = None
 
 
 class RowShape(NamedTuple):
@@ -114,6 +119,7 @@ def make_plan(
     row_multiple: int,
     aggregation: Aggregation,
     pad_id: int,
+    tags: ReasoningTags | None = None,
 ) -> PackingPlan:
     """A plan whose buckets cover the given lengths."""
     return PackingPlan(
@@ -124,6 +130,7 @@ def make_plan(
         max_completion_tokens=max_completion_tokens,
         aggregation=aggregation,
         pad_id=pad_id,
+        tags=tags,
     )
 
 
@@ -162,6 +169,7 @@ def pack(
     domain = np.zeros(padded_rows, np.int32)
     replayed = np.zeros(padded_rows, bool)
     loss_weight = np.ones(padded_rows, np.float32)
+    start_state = np.zeros(padded_rows, np.int32)
 
     row = 0
     for g, group in enumerate(groups):
@@ -172,6 +180,8 @@ def pack(
         domain[own] = rows[g].domain
         replayed[own] = rows[g].replayed
         loss_weight[own] = rows[g].loss_weight
+        if plan.tags is not None:
+            start_state[own] = plan.tags.start_state(ids)
         for member, rollout in enumerate(group.rollouts):
             place = row + member // responses_per_row, member % responses_per_row
             completion = rollout.completion
@@ -207,6 +217,9 @@ def pack(
         replayed,
     )
     batch = TrainBatch(*(values.reshape(num_microbatches, rows_per_microbatch, *values.shape[1:]) for values in by_row))
+    if plan.tags is not None:
+        inside = plan.tags.inside(response_ids.reshape(-1, num_tokens), np.repeat(start_state, responses_per_row))
+        batch = batch._replace(inside=inside.reshape(batch.mask.shape))
     return batch._replace(advantages=lay_out_advantages(batch, advantages, rows))
 
 

@@ -13,12 +13,15 @@ from flax import nnx
 from jax.sharding import Mesh
 
 from grpo_jax.checkpoint.pretrained import Published, load_published
+from grpo_jax.checkpoint.reasoning import reasoning_tags, with_reasoning_vocabulary
 from grpo_jax.config import RunConfig
 from grpo_jax.models.architecture import Architecture
 from grpo_jax.models.lora import LoraSpec, adapters_of, lora_spec
 from grpo_jax.models.quantization import NUM_OUTPUTS, Quantization, quantization_kind, quantized
+from grpo_jax.models.reasoning_tags import ReasoningTags
 from grpo_jax.models.tokenizer import HuggingFaceTokenizer
 from grpo_jax.models.transformer import Params, abstract_params
+from grpo_jax.models.vocabulary import TokenMap
 from grpo_jax.parallel.device_memory import device_bytes
 from grpo_jax.parallel.mesh import make_mesh
 from grpo_jax.parallel.rules import param_shardings
@@ -51,6 +54,8 @@ class Session:
         dtype: Compute dtype.
         engine: Sampler on this mesh.
         lora: The adapters, or None where all weights are trained.
+        token_map: The reasoning vocabulary, or None where there is none.
+        tags: Its automaton.
     """
 
     arch: Architecture
@@ -65,6 +70,8 @@ class Session:
     dtype: Any
     engine: SamplingEngine
     lora: LoraSpec | None = None
+    token_map: TokenMap | None = None
+    tags: ReasoningTags | None = None
 
 
 def open_session(config: RunConfig, published: Published | None = None, *, free_bytes: int | None = None) -> Session:
@@ -78,9 +85,9 @@ def open_session(config: RunConfig, published: Published | None = None, *, free_
     Raises:
         ConfigError: The model or the mesh cannot be had as configured, or a limit exceeds the model's context.
     """
-    _check_supported(config)
     mesh = make_mesh(config.parallel)
-    model = published or load_published(config.model.path)
+    model = with_reasoning_vocabulary(published or load_published(config.model.path), config.model)
+    tags = reasoning_tags(model)
     arch, tokenizer = model.architecture, model.tokenizer
     _check_context(config, arch)
     dtype = DTYPES[config.model.dtype]
@@ -111,6 +118,7 @@ def open_session(config: RunConfig, published: Published | None = None, *, free_
             max_prompt_tokens=config.data.max_prompt_tokens,
             lora=lora,
             attention=attention,
+            tags=tags,
         ),
         slots=config.sampling.slots,
         lanes=config.sampling.lanes,
@@ -130,6 +138,8 @@ def open_session(config: RunConfig, published: Published | None = None, *, free_
         dtype=dtype,
         engine=engine,
         lora=lora,
+        token_map=model.token_map,
+        tags=tags,
     )
 
 
@@ -140,12 +150,6 @@ def placed_shapes(mesh: Mesh, shapes: Params, names: Params) -> Params:
         shapes,
         param_shardings(mesh, shapes, names),
     )
-
-
-def _check_supported(config: RunConfig) -> None:
-    """Refuse what a config can say and no part of this version does."""
-    if config.model.reasoning_vocab_size:
-        raise ConfigError("model.reasoning_vocab_size is not supported by this version's trainer; leave it out")
 
 
 def _lane_memory(

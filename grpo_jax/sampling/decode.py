@@ -19,6 +19,7 @@ from jax.sharding import Mesh
 from jaxtyping import Array, Bool, Float32, Int8, Int32
 
 from grpo_jax.models.architecture import Architecture
+from grpo_jax.models.reasoning_tags import TagTable
 from grpo_jax.models.transformer import rms_norm, rotations_at, scaled_embedding
 from grpo_jax.sampling.cached_attention import AttendOwn, KeysValues, Span, Spans, attend_cached
 from grpo_jax.sampling.serving import ServingWeights, serving_blocks
@@ -70,6 +71,7 @@ def decode_chunk(
     with_cuts: bool,
     attend_own: AttendOwn | None = None,
     mesh: Mesh | None = None,
+    tags: TagTable | None = None,
 ) -> tuple[Lanes, ChunkOutput, Int32[Array, "N C"]]:
     """Run `num_steps` decode steps, fewer only when no lane has anything to do.
 
@@ -83,6 +85,7 @@ def decode_chunk(
         with_cuts: Whether any slot has top-p, top-k or min-p on.
         attend_own: As for `attend_cached`.
         mesh: Devices that share slots and vocabulary, so that choosing tokens moves no logits between them.
+        tags: Of a model with a reasoning vocabulary, whose twins have no probability outside the tags.
 
     Returns:
         The lanes after the chunk, its tokens, and the lanes' `own_end`.
@@ -110,6 +113,7 @@ def decode_chunk(
             x = block.residual(x, attend_cached(q, *parts, spans[sliding], arch.query_scale, attend_own))
         hidden = rms_norm(x, weights["final_norm"], arch).reshape(num_slots * num_lanes, -1)
         logits = jnp.einsum("bd,vd->bv", hidden, head, preferred_element_type=jnp.float32)
+        logits = logits if tags is None else _among_choices(logits, tags, lanes)
         choice = choose(logits, temperature, _token_keys(slots, lanes), cuts, vocab_size=arch.vocab_size, mesh=mesh)
         token, logprob, truncated = (leaf.reshape(num_slots, num_lanes) for leaf in choice)
         stopped = jnp.any(token[..., None] == slots.stop_ids[:, None], axis=-1)
@@ -119,6 +123,8 @@ def decode_chunk(
             token, logprob, truncated, jnp.where(lanes.done, -1, lanes.sample), lanes.count, finish.astype(jnp.int8)
         )
         output = ChunkOutput(*(_write(old, values, i, axis=2) for old, values in zip(carry.output, new, strict=True)))
+        if tags is not None:
+            lanes = lanes._replace(tag_state=_tag_states_after(token, tags, lanes))
         lanes = lanes._replace(token=token, count=lanes.count + 1, done=lanes.done | ended)
         return _Carry(i + 1, lanes, stage, stage_start, output)
 
@@ -170,7 +176,22 @@ def _refill(
         done=lanes.done & ~taken,
         next_sample=lanes.next_sample + taken.sum(axis=1, dtype=jnp.int32),
     )
+    if slots.tag_state is not None and lanes.tag_state is not None:
+        refilled = refilled._replace(tag_state=jnp.where(taken, slots.tag_state[:, None], lanes.tag_state))
     return refilled, jnp.where(taken, step, stage_start)
+
+
+def _among_choices(logits: Float32[Array, "B V"], tags: TagTable, lanes: Lanes) -> Float32[Array, "B V"]:
+    """Logits of the ids that each lane may choose from; -inf for twins outside the tags, and for padding."""
+    assert lanes.tag_state is not None
+    num_choices = tags.num_choices[lanes.tag_state].reshape(-1, 1)
+    return jnp.where(jnp.arange(logits.shape[1]) < num_choices, logits, -jnp.inf)
+
+
+def _tag_states_after(token: Int32[Array, "N C"], tags: TagTable, lanes: Lanes) -> Int32[Array, "N C"]:
+    assert lanes.tag_state is not None
+    # A twin's id is its base id modulo the number of base ids.
+    return tags.after[lanes.tag_state, token % tags.after.shape[1]].astype(jnp.int32)
 
 
 def _spans(

@@ -7,7 +7,7 @@ layout than it went in, and the second chunk would compile again.
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial, wraps
 from typing import Any
 
@@ -17,8 +17,10 @@ from jax.sharding import Mesh
 
 from grpo_jax.models.architecture import Architecture
 from grpo_jax.models.lora import LoraSpec
+from grpo_jax.models.reasoning_tags import ReasoningTags
 from grpo_jax.models.transformer import Params
 from grpo_jax.parallel.rules import batch_multiple, batch_sharding, param_shardings, replicated
+from grpo_jax.parallel.transfer import place
 from grpo_jax.sampling.buckets import buckets_up_to
 from grpo_jax.sampling.decode import decode_chunk
 from grpo_jax.sampling.prefill import prefill
@@ -43,6 +45,8 @@ class Programs:
         prompt_buckets: Padded prompt lengths that occur.
         chunks_ahead: Chunks that are under way while the host reads the one before them.
         num_compiled: Programs compiled so far, by name.
+        tags: Automaton of the reasoning tags; None for a model without twins.
+        tag_table: The same on the devices.
         serve: Parameters to serving weights.
         prefill, chunk, empty_state, put_groups, grow, compact: The functions of `prefill.py`, `decode.py` and
             `state.py`; those that change lanes take them over.
@@ -63,6 +67,7 @@ class Programs:
         lora: LoraSpec | None = None,
         attention: DecodeAttention = XLA_ATTENTION,
         chunks_ahead: int | None = None,
+        tags: ReasoningTags | None = None,
     ):
         """Set the programs up; nothing is compiled.
 
@@ -80,6 +85,7 @@ class Programs:
             attention: How decode reads the lanes' own tokens, as `choose_decode_attention` returns it.
             chunks_ahead: 0 or 1; None is 1, and 0 on a CPU, which has no idle time to hide: there a chunk for lanes
                 that are known to have ended a chunk later costs 10 to 20 % more lane-steps.
+            tags: Of a model with a reasoning vocabulary.
         """
         self.by_slot, self.num_shards = batch_sharding(mesh), batch_multiple(mesh)
         self.replicated = replicated(mesh)
@@ -91,6 +97,8 @@ class Programs:
         self.chunks_ahead = int(not on_cpu) if chunks_ahead is None else chunks_ahead
         self.num_compiled: Counter[str] = Counter()
         self._arch = arch
+        self.tags = tags
+        self.tag_table = None if tags is None else place(tags.for_sampling(arch.num_twins), self.replicated)
 
         # A vocabulary that no device shares needs no padding.
         head_rows = padded_vocab(arch.vocab_size, mesh) if mesh.shape["tensor"] > 1 else arch.vocab_size
@@ -133,6 +141,11 @@ class Programs:
         self.compact = self._program(
             "compact", partial(compact, num_shards=self.num_shards), out_shardings=(slots, lanes)
         )
+
+    def with_twins(self, token_ids: Iterable[int]) -> list[int]:
+        """These base ids and their twins, ascending: an id ends a completion however it is written."""
+        arch = self._arch
+        return sorted({i for own in token_ids for i in (own, *range(own, arch.num_ids, arch.num_base_ids))})
 
     def own_columns(self, num_columns: int) -> tuple[int, ...]:
         """Columns of each layer's own cache where lanes have up to `num_columns`."""

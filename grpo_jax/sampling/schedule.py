@@ -140,7 +140,12 @@ class Schedule:
 
     def _start_chunk(self) -> _Chunk:
         self._lanes, output, own_end = self._programs.chunk(
-            self._weights, self._slots, self._lanes, self._killed(), with_cuts=self._with_cuts
+            self._weights,
+            self._slots,
+            self._lanes,
+            self._killed(),
+            with_cuts=self._with_cuts,
+            tags=self._programs.tag_table,
         )
         for leaf in (*output, own_end):
             if leaf.is_fully_addressable:
@@ -163,7 +168,7 @@ class Schedule:
         return place(np.asarray(values, dtype), self._programs.by_slot)
 
     def _stop_ids(self, request: SampleRequest) -> list[int]:
-        return sorted({*self._programs.stop_ids, *request.stop_ids})
+        return self._programs.with_twins([*self._programs.stop_ids, *request.stop_ids])
 
     def _limits(self, request: SampleRequest) -> tuple[int, ...]:
         return request.sample_limits or (request.max_tokens,) * self._num_samples
@@ -200,7 +205,7 @@ class Schedule:
             prompt[: len(request.token_ids)] = request.token_ids
             own = self._stop_ids(request)
             stops[: len(own)] = own
-        put = self._put
+        put, tags = self._put, programs.tags
         new = NewGroup(
             slot=put([slot for slot, _ in filled], np.int32),
             prompt_length=put(lengths, np.int32),
@@ -216,6 +221,7 @@ class Schedule:
             ),
             seed=put([self._seed if r.seed is None else r.seed for r in requests], np.uint32),
             stream=put([zlib.crc32(request.noise_id.encode()) for request in requests], np.uint32),
+            tag_state=None if tags is None else put([tags.start_state(r.token_ids) for r in requests], np.int32),
         )
         prompt_kv = programs.prefill(self._weights, put(prompts, np.int32))
         self._slots, self._lanes = programs.put_groups(self._slots, self._lanes, new, prompt_kv, self._step)

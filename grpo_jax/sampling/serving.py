@@ -15,7 +15,7 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from grpo_jax.models.architecture import Architecture
-from grpo_jax.models.lora import LoraSpec, merged_layer
+from grpo_jax.models.lora import LoraSpec, merged_layer, merged_tables
 from grpo_jax.models.transformer import Block, Params
 
 ServingWeights = dict[str, Any]
@@ -72,7 +72,7 @@ def serving_view(
         own = merged_layer(jax.tree.map(lambda leaf: leaf[layer], params["layers"]), lora)
         return _fused({name: leaf.astype(dtype) for name, leaf in own.items()}, arch)
 
-    rest = {name: leaf.astype(dtype) for name, leaf in params.items() if name != "layers"}
+    rest = {name: leaf.astype(dtype) for name, leaf in merged_tables(params).items() if name != "layers"}
     head = "embedding" if arch.tied_embeddings else "head"
     if head_rows is not None:
         rest[head] = jnp.pad(rest[head], ((0, head_rows - rest[head].shape[0]), (0, 0)))

@@ -39,6 +39,7 @@ class Slots(NamedTuple):
         temperature: At least 0; 0 is greedy.
         cuts: Of token choice.
         key: Of (seed, step, prompt).
+        tag_state: State of the reasoning tags before a sample's first token; None for a model without twins.
     """
 
     prompt_kv: list[KeysValues]
@@ -50,6 +51,7 @@ class Slots(NamedTuple):
     temperature: Float32[Array, " N"]
     cuts: Cuts
     key: Key[Array, " N"]
+    tag_state: Int32[Array, " N"] | None = None
 
 
 class Lanes(NamedTuple):
@@ -64,6 +66,7 @@ class Lanes(NamedTuple):
         token: The next input.
         done: Whether the lane waits for a sample.
         next_sample: First sample of each slot that no lane has taken up.
+        tag_state: State of the reasoning tags before the next token to draw; None for a model without twins.
     """
 
     own_kv: list[KeysValues]
@@ -74,6 +77,7 @@ class Lanes(NamedTuple):
     token: Int32[Array, "N C"]
     done: Bool[Array, "N C"]
     next_sample: Int32[Array, " N"]
+    tag_state: Int32[Array, "N C"] | None = None
 
 
 class NewGroup(NamedTuple):
@@ -84,6 +88,7 @@ class NewGroup(NamedTuple):
         prompt_length: As in `Slots`, like those that follow.
         seed: Of the noise.
         stream: Names the prompt's noise.
+        tag_state: As in `Slots`.
     """
 
     slot: Int32[Array, " n"]
@@ -96,6 +101,7 @@ class NewGroup(NamedTuple):
     cuts: Cuts
     seed: UInt32[Array, " n"]
     stream: UInt32[Array, " n"]
+    tag_state: Int32[Array, " n"] | None = None
 
 
 def own_columns(arch: Architecture, num_columns: int, chunk_tokens: int) -> list[int]:
@@ -137,6 +143,7 @@ def empty_state(
         temperature=jnp.zeros(by_slot),
         cuts=Cuts(jnp.ones(by_slot), ints(*by_slot), jnp.zeros(by_slot)),
         key=_group_keys(jnp.uint32(0), jnp.zeros(by_slot, jnp.uint32), jnp.zeros(by_slot, jnp.uint32)),
+        tag_state=ints(*by_slot) if arch.num_twins else None,
     )
     lanes = Lanes(
         own_kv=[cache(num_slots, num_lanes, heads, own, size) for own in columns],
@@ -147,6 +154,7 @@ def empty_state(
         token=ints(*by_lane),
         done=jnp.ones(by_lane, bool),
         next_sample=ints(*by_slot),
+        tag_state=ints(*by_lane) if arch.num_twins else None,
     )
     return slots, lanes
 
@@ -182,6 +190,7 @@ def put_groups(
         temperature=new.temperature,
         cuts=new.cuts,
         key=_group_keys(step, new.seed, new.stream),
+        tag_state=new.tag_state,
     )
     all_done = jnp.ones((*new.slot.shape, lanes.done.shape[1]), bool)
     return jax.tree.map(put, slots, values), lanes._replace(

@@ -49,6 +49,11 @@ class RunFolder:
         return self.path / "prompt_lengths.json"
 
     @property
+    def reasoning_tokens(self) -> Path:
+        """How often each id of the reasoning vocabulary was used, where the model has one."""
+        return self.path / "reasoning_tokens.csv"
+
+    @property
     def tensorboard(self) -> Path:
         """Folder of TensorBoard event files."""
         return self.path / "tensorboard"

@@ -89,6 +89,7 @@ class Learner:
             row_multiple=batch_multiple(session.mesh),
             aggregation=self._objective.aggregation,
             pad_id=session.tokenizer.pad_id,
+            tags=session.tags,
         )
         self._frozen: Params = session.params if session.lora else {}
         self._reference = None

@@ -16,12 +16,14 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import jax
 
 from grpo_jax.checkpoint.hf_export import export_hugging_face
 from grpo_jax.checkpoint.peft_export import export_peft
 from grpo_jax.checkpoint.pretrained import load_published
+from grpo_jax.checkpoint.reasoning import with_reasoning_vocabulary
 from grpo_jax.config import RunConfig
 from grpo_jax.data.adaptive import outcomes_of
 from grpo_jax.data.loader import ProblemLoader, evaluation_prompts
@@ -59,6 +61,7 @@ from grpo_jax.training.memory_plan import memory_settings, plan_memory, verdict
 from grpo_jax.training.resume import open_checkpoints, restore
 from grpo_jax.training.state import TrainState
 from grpo_jax.training.step_metrics import objective_metrics, replay_metrics, resource_metrics, reward_metrics
+from grpo_jax.training.twin_usage import TwinUsage
 
 logger = logging.getLogger(__name__)
 
@@ -125,7 +128,8 @@ class _Run:
         self._pool = RewardPool(config.domains, config.rewards, config.curriculum.phases)
         stack.callback(self._pool.close)
         model, limit = load_published(config.model.path), device_bytes()
-        memory = plan_memory(config, model.architecture, make_mesh(config.parallel).abstract_mesh, limit)
+        arch = with_reasoning_vocabulary(model, config.model).architecture
+        memory = plan_memory(config, arch, make_mesh(config.parallel).abstract_mesh, limit)
         log = logger.info if memory.peak_bytes <= limit else logger.warning
         log("memory plan: %s", verdict(config, memory, limit))
         logger.info("sampling %d prompts x %d samples at once", memory.slots, memory.lanes)
@@ -142,6 +146,7 @@ class _Run:
         self._collector = RolloutCollector(config, session.engine, self._pool, session.tokenizer)
         self._evaluator = self._make_evaluator()
         self._best = BestSoFar()
+        self._twin_usage = TwinUsage(session.token_map, session.tags) if session.token_map and session.tags else None
         self._checkpoints = open_checkpoints(folder, config.checkpoint, resume)
         stack.callback(self._checkpoints.close)
         self._done, self._state = self._start(resume)
@@ -154,6 +159,8 @@ class _Run:
         """Steps from where the run stands to its end, or to SIGTERM."""
         every = self._config.evaluation.every_steps
         with self._log.running(self._done, self._total_steps, self._pool.statistics), _on_sigterm() as stop:
+            if self._done == 0 and self._twin_usage and self._config.checkpoint.every_steps:
+                self._save()  # the model with its twins as they start, before anything has moved them
             if self._done == 0 and every and self._evaluator and self._config.evaluation.before_training:
                 figures = self._evaluate(0)
                 self._log.write(0, figures)
@@ -226,6 +233,8 @@ class _Run:
             "objective/extra_rounds": float(refilled.rounds),
             **resource_metrics(seconds, collected.sampled_tokens, learned.tokens, self._pool.statistics()),
         }
+        if self._twin_usage:
+            metrics |= self._twin_usage.observe(collected.groups)
         self._phases.observe(step, metrics)
         return metrics if phase is None else {**metrics, "curriculum/phase": float(phase)}
 
@@ -250,14 +259,15 @@ class _Run:
             self._invalid.restore(host["invalid"])
             self._replay.restore(host["replay"])
             self._best.restore(host["best"])
+            if self._twin_usage:
+                self._twin_usage.restore(host["twin_usage"])
             if not self._session.lora:
                 for leaf in jax.tree.leaves(self._session.params):
                     leaf.delete()  # the starting weights, of which the reference has its own copy
             logger.info("going on after step %d", done)
         # What no checkpoint of this very run stands behind is of another course: all of it, where the run starts afresh
-        # or goes on from another run's checkpoint.
-        own = self._checkpoints.latest_step()
-        kept = -1 if own is None else own
+        # or goes on from another run's checkpoint. Checkpoint 0 comes before line 0.
+        kept = self._checkpoints.latest_step() or -1
         self._log.truncate_after(kept)
         truncate_examples(self._folder.evaluations, kept)
         return done, state
@@ -266,17 +276,22 @@ class _Run:
         """Save at every so many steps and when the loop is left; a step that is saved already is not saved again."""
         every = self._config.checkpoint.every_steps
         if every and self._done and (leaving or self._done % every == 0):
-            self._log.stage("saving")
-            host = {
-                "loader": self._loader.state(),
-                "learner": self._learner.host_state(),
-                "phases": self._phases.state(),
-                "invalid": self._invalid.state(),
-                "replay": self._replay.state(),
-                "best": self._best.state(),
-                "config": config_as_dict(self._config),
-            }
-            self._checkpoints.save(self._done, self._state, host)
+            self._save()
+
+    def _save(self) -> None:
+        self._log.stage("saving")
+        host: dict[str, Any] = {
+            "loader": self._loader.state(),
+            "learner": self._learner.host_state(),
+            "phases": self._phases.state(),
+            "invalid": self._invalid.state(),
+            "replay": self._replay.state(),
+            "best": self._best.state(),
+            "config": config_as_dict(self._config),
+        }
+        if self._twin_usage:
+            host["twin_usage"] = self._twin_usage.state()
+        self._checkpoints.save(self._done, self._state, host, self._session.token_map)
 
     def _evaluate(self, step: int) -> dict[str, float]:
         assert self._evaluator is not None
@@ -291,6 +306,8 @@ class _Run:
 
     def _finish(self) -> RunResult:
         finished = self._done >= self._total_steps
+        if self._twin_usage and is_main():
+            self._twin_usage.write(self._folder.reasoning_tokens)
         if finished:
             session = self._session
             export_hugging_face(
@@ -300,8 +317,9 @@ class _Run:
                 session.tokenizer,
                 session.hf_config,
                 self._config.model.dtype,
+                session.token_map,
             )
-            if session.lora and self._config.model.lora:
+            if session.lora and self._config.model.lora and not session.token_map:
                 export_peft(
                     self._folder.path / "final_adapter",
                     session.arch,

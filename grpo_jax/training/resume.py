@@ -23,6 +23,8 @@ FIXED = (
     "seed",
     "model.path",
     "model.quantization",
+    "model.reasoning_vocab_size",
+    "model.reasoning_tags",
     "data.train_sources",
     "data.train_domains",
     "data.prompts_per_step",

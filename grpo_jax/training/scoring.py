@@ -41,6 +41,9 @@ def response_logprobs(
     model: Transformer = nnx.merge(graph, cast(params, dtype))
     hidden = model.shared_prompt_hidden_states(rows.prompt_ids, rows.prompt_lengths, rows.response_ids, remat=remat)
     num_rows, num_responses, num_tokens, width = hidden.shape
+    arch, num_choices = model.arch, None
+    if rows.inside is not None:
+        num_choices = jnp.where(rows.inside, arch.num_ids, arch.num_base_ids)
     flat = (num_rows, num_responses * num_tokens)
     logprobs, entropies = token_logprobs(
         hidden.reshape(*flat, width),
@@ -48,6 +51,7 @@ def response_logprobs(
         rows.response_ids.reshape(flat),
         rows.temperature,
         train_entropy=train_entropy,
+        num_choices=None if num_choices is None else num_choices.reshape(flat),
         sharding=None if mesh is None else HeadSharding(mesh, MESH_AXES["batch"], *MESH_AXES["vocab"]),
     )
     return logprobs.reshape(rows.response_ids.shape), entropies.reshape(rows.response_ids.shape)

@@ -43,13 +43,17 @@ def assemble(arch: Architecture, read: ReadTensor, place: Place | None = None) -
 def disassemble(arch: Architecture, params: Params, dtype: Any) -> Iterator[tuple[str, np.ndarray]]:
     """Every tensor under its Hugging Face name, in its layout there and in `dtype`; fetched as they are asked for.
 
+    Tables may have more rows than the architecture: the last ones, which pad them, are left out.
+
     Raises:
         KeyError: Where `params` lacks a parameter of the architecture.
     """
+    _, shapes, _ = abstract_params(arch)
     for weight in weight_names(arch):
         param = _at(params, weight.path)
         if not weight.stacked:
-            yield weight.name(0), weight.to_foreign(_fetch(param, dtype))
+            num_rows = _at(shapes, weight.path).shape[0]
+            yield weight.name(0), weight.to_foreign(_fetch(param, dtype)[:num_rows])
             continue
         for layer in range(arch.num_layers):
             yield weight.name(layer), weight.to_foreign(_fetch_layer(param, layer, dtype))
