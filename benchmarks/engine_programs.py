@@ -94,6 +94,7 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
     model = load_published(arguments.model) if arguments.model else random_model(TINY)
     arch = model.architecture
     _, shapes, names = abstract_params(arch)
+    config = four_domains(arch.vocab_size, arguments.group_size, arguments.chunk_tokens, arguments.scale)
     programs = Programs(
         arch,
         shapes,
@@ -104,10 +105,11 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
         pad_id=0,
         chunk_tokens=arguments.chunk_tokens,
         max_prompt_tokens=MAX_PROMPT_TOKENS,
+        max_completion_tokens=max(config.max_completion_tokens_of(domain) for domain in config.domains),
+        with_cuts=True,
     )
     engine = SamplingEngine(programs, lanes=arguments.lanes)
     weights = engine.serve(model.read_weights(None))
-    config = four_domains(arch.vocab_size, arguments.group_size, arguments.chunk_tokens, arguments.scale)
     by_step = []
     seconds = gap = 0.0
     for second_pass in (False, True):

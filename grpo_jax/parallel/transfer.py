@@ -30,7 +30,7 @@ def place(tree: Any, sharding: Any) -> Any:
 
 
 def fetch(tree: Any) -> Any:
-    """Bring global arrays to this host, whole, as NumPy.
+    """Bring global arrays to this host, whole, as NumPy; what is NumPy already stays.
 
     A collective where an array has parts on other processes: then every process must call it, with the same tree.
     """
@@ -38,7 +38,7 @@ def fetch(tree: Any) -> Any:
     # As in `place`: a transfer that is asked for by name passes any guard.
     with jax.transfer_guard_device_to_host("allow"):
         for leaf in leaves:
-            if leaf.is_fully_addressable:
+            if isinstance(leaf, jax.Array) and leaf.is_fully_addressable:
                 leaf.copy_to_host_async()
         return structure.unflatten([_fetch(leaf) for leaf in leaves])
 
@@ -54,8 +54,8 @@ def _place(array: np.ndarray, sharding: Sharding) -> jax.Array:
         return jax.make_array_from_callback(array.shape, sharding, lambda index: array[index])
 
 
-def _fetch(array: jax.Array) -> np.ndarray:
-    if array.is_fully_addressable:
+def _fetch(array: jax.Array | np.ndarray) -> np.ndarray:
+    if not isinstance(array, jax.Array) or array.is_fully_addressable:
         return np.asarray(array)
     if array.is_fully_replicated:
         return np.asarray(array.addressable_data(0))

@@ -105,6 +105,7 @@ def open_session(config: RunConfig, published: Published | None = None, *, free_
         graph, shapes_with, names_with = abstract_params(arch, lora=lora, quantization=kind)
         trained_shapes = placed_shapes(mesh, adapters_of(shapes_with), adapters_of(names_with))
         params = model.read_weights(_FrozenPlacer(mesh, param_shardings(mesh, kept_shapes, kept_names), dtype, kind))
+    settings = [config.sampling_of(domain) for domain in config.domains] or [config.sampling]
     engine = SamplingEngine(
         Programs(
             arch,
@@ -116,6 +117,8 @@ def open_session(config: RunConfig, published: Published | None = None, *, free_
             pad_id=tokenizer.pad_id,
             chunk_tokens=config.sampling.chunk_tokens,
             max_prompt_tokens=config.data.max_prompt_tokens,
+            max_completion_tokens=max(own.max_completion_tokens for own in settings),
+            with_cuts=any(own.top_p < 1 or own.top_k > 0 or own.min_p > 0 for own in settings),
             lora=lora,
             attention=attention,
             tags=tags,

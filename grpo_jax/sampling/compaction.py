@@ -14,6 +14,9 @@ from jaxtyping import Bool, Int32
 SMALLEST_BATCH = 8
 """Lanes of one device below which a step costs the same: reading the weights is all of it."""
 
+MOST_SMALLER_SHAPES = 3
+"""Shapes that a batch shrinks to, each a decode program for every size of the caches."""
+
 
 class Compaction(NamedTuple):
     """Arguments of `state.compact`; slots are counted within their shard."""
@@ -27,16 +30,17 @@ class Compaction(NamedTuple):
 def smaller_shapes(num_slots: int, num_lanes: int) -> list[tuple[int, int]]:
     """Shapes (slots, lanes a slot) below the given one, each about half of the one before; slots of one shard.
 
-    None has fewer than `SMALLEST_BATCH` lanes.
+    None has fewer than `SMALLEST_BATCH` lanes. Of long chains `MOST_SMALLER_SHAPES` are left, evenly spaced.
     """
-    shapes = []
+    shapes: list[tuple[int, int]] = []
     while True:
         if num_lanes > 1:
             num_lanes //= 2
         else:
             num_slots = -(-num_slots // 2)
         if num_slots * num_lanes < SMALLEST_BATCH:
-            return shapes
+            kept = np.linspace(0, len(shapes) - 1, min(len(shapes), MOST_SMALLER_SHAPES)).round().astype(int)
+            return [shapes[index] for index in kept]
         shapes.append((num_slots, num_lanes))
 
 

@@ -21,7 +21,7 @@ from grpo_jax.models.reasoning_tags import ReasoningTags
 from grpo_jax.models.transformer import Params
 from grpo_jax.parallel.rules import batch_multiple, batch_sharding, param_shardings, replicated
 from grpo_jax.parallel.transfer import place
-from grpo_jax.sampling.buckets import buckets_up_to
+from grpo_jax.sampling.buckets import SMALLEST_PROMPT, buckets_up_to
 from grpo_jax.sampling.decode import decode_chunk
 from grpo_jax.sampling.prefill import prefill
 from grpo_jax.sampling.ragged_attention import XLA_ATTENTION, DecodeAttention, own_attention
@@ -64,6 +64,8 @@ class Programs:
         pad_id: int,
         chunk_tokens: int,
         max_prompt_tokens: int,
+        max_completion_tokens: int | None = None,
+        with_cuts: bool = False,
         lora: LoraSpec | None = None,
         attention: DecodeAttention = XLA_ATTENTION,
         chunks_ahead: int | None = None,
@@ -81,6 +83,10 @@ class Programs:
             pad_id: Fill of prompts.
             chunk_tokens: Decode steps of one device program.
             max_prompt_tokens: Longest prompt that will come.
+            max_completion_tokens: Largest token limit that will come, of which sizes of caches follow; None takes that
+                of each call, whose sizes may then differ from the last one's.
+            with_cuts: Whether requests with top-p, top-k or min-p will come: decode then always provides for them, or
+                steps with and without would compile it twice.
             lora: Adapters that come with the parameters of `serve`, to be merged into them.
             attention: How decode reads the lanes' own tokens, as `choose_decode_attention` returns it.
             chunks_ahead: 0 or 1; None is 1, and 0 on a CPU, which has no idle time to hide: there a chunk for lanes
@@ -92,7 +98,8 @@ class Programs:
         self.stop_ids = tuple(sorted(set(stop_ids)))
         self.pad_id, self.chunk_tokens = pad_id, chunk_tokens
         self.max_prompt_tokens, self.max_positions = max_prompt_tokens, arch.max_positions
-        self.prompt_buckets = buckets_up_to(max_prompt_tokens)
+        self.max_completion_tokens, self.with_cuts = max_completion_tokens, with_cuts
+        self.prompt_buckets = buckets_up_to(max_prompt_tokens, SMALLEST_PROMPT)
         on_cpu = mesh.devices.flat[0].platform == "cpu"
         self.chunks_ahead = int(not on_cpu) if chunks_ahead is None else chunks_ahead
         self.num_compiled: Counter[str] = Counter()

@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Bool, Int32
 
 from grpo_jax.parallel.transfer import fetch, place
-from grpo_jax.sampling.buckets import bucket_of, column_buckets
+from grpo_jax.sampling.buckets import bucket_of, column_buckets, shrunk_column_buckets
 from grpo_jax.sampling.compaction import plan_compaction
 from grpo_jax.sampling.decode import ChunkOutput
 from grpo_jax.sampling.programs import Programs
@@ -95,12 +95,13 @@ class Schedule:
         self._num_samples, self._seed, self._counts = num_samples, seed, counts
         self._step = place(np.uint32(step), programs.replicated)
         self._transcripts = Transcripts(requests, num_samples, decode)
-        self._with_cuts = any(request.has_cuts for request in requests)
+        self._with_cuts = programs.with_cuts or any(request.has_cuts for request in requests)
         self._waiting = list(range(len(requests)))
         self._slot_requests = np.full(num_slots, -1, np.int32)
         self._num_lanes, self._layout = num_lanes, 0
-        longest = max(request.max_tokens for request in requests)
+        longest = max(programs.max_completion_tokens or 0, *(request.max_tokens for request in requests))
         self._column_buckets = column_buckets(longest, programs.chunk_tokens)
+        self._shrunk_column_buckets = shrunk_column_buckets(self._column_buckets)
         self._columns = bucket_of(
             min((programs.chunks_ahead + 1) * programs.chunk_tokens, self._column_buckets[-1]), self._column_buckets
         )
@@ -243,7 +244,7 @@ class Schedule:
         wanted = min(
             longest + (self._programs.chunks_ahead + 1) * self._programs.chunk_tokens, self._column_buckets[-1]
         )
-        columns = bucket_of(wanted, self._column_buckets)
+        columns = bucket_of(max(wanted, self._columns), self._column_buckets)
         if columns > self._columns:
             self._columns = columns
             own_kv = self._programs.grow(self._lanes.own_kv, columns=self._programs.own_columns(columns))
@@ -268,4 +269,5 @@ class Schedule:
         old = self._slot_requests.reshape(num_shards, -1)[shards, plan.slot_index]
         self._slot_requests = np.where(plan.live.any(axis=1), old, -1).astype(np.int32)
         self._num_lanes = plan.live.shape[1]
+        self._column_buckets = self._shrunk_column_buckets
         self._layout += 1

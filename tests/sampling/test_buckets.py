@@ -2,7 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 import pytest
 
-from grpo_jax.sampling.buckets import bucket_of, buckets_up_to, column_buckets
+from grpo_jax.sampling.buckets import (
+    MOST_CACHES,
+    bucket_of,
+    buckets_up_to,
+    column_buckets,
+    shrunk_column_buckets,
+)
 
 
 def test_buckets_are_powers_of_two_and_the_largest_size_rounded_up() -> None:
@@ -26,9 +32,17 @@ def test_own_caches_hold_the_longest_sample_from_any_start_in_whole_chunks() -> 
     assert column_buckets(512, 32) == (64, 128, 256, 544)
     assert column_buckets(5, 32) == (64,)
     assert column_buckets(40, 5) == (45,)
-    for limit in (1, 31, 32, 33, 400):
+    assert column_buckets(4096, 32) == (256, 512, 1024, 2048, 4128)
+    for limit in (1, 31, 32, 33, 400, 30_000):
         for chunk in (1, 7, 32):
             buckets = column_buckets(limit, chunk)
             assert all(size % chunk == 0 for size in buckets)
             assert buckets[-1] >= limit + chunk - 1
             assert list(buckets) == sorted(set(buckets))
+            assert len(buckets) <= MOST_CACHES
+
+
+def test_a_shrunk_batch_has_the_largest_cache_and_one_between() -> None:
+    assert shrunk_column_buckets((64, 128, 256, 544)) == (128, 544)
+    assert shrunk_column_buckets((64, 112)) == (112,)
+    assert shrunk_column_buckets((64,)) == (64,)
