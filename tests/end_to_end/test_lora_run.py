@@ -65,7 +65,7 @@ def test_export_merges_the_adapters(result, tmp_path):
 
 def test_evaluation_of_the_checkpoint_repeats_the_runs_own(config, result):
     last = read_metrics(result.run_folder / "metrics.jsonl")[-1]
-    found = evaluate(config, str(result.run_folder))
+    found = evaluate(config, str(result.run_folder)).figures
     assert found == {name: value for name, value in last.items() if name.startswith("eval/")}
 
 

@@ -105,7 +105,9 @@ def test_two_processes_of_two_devices_equal_one_of_four(folder: Path, single: Pa
     assert {path.name for path in run.glob("log*.txt")} == {"log.txt", "log-1.txt"}
     # Each host writes the completions that it scored; together they are the single run's.
     texts = {
-        name: sorted(line for path in (out / "completions").glob("step-000002*.jsonl") for line in path.open())
+        name: sorted(
+            line for path in (out / "completions").glob("step-000002*.jsonl") for line in path.read_text().splitlines()
+        )
         for name, out in (("double", run), ("single", single))
     }
     assert len([*(run / "completions").glob("step-000002*.jsonl")]) == 2
