@@ -34,6 +34,7 @@ from grpo_jax.models.transformer import abstract_params
 from grpo_jax.objective.domain_terms import domain_terms
 from grpo_jax.objective.presets import resolve
 from grpo_jax.rollout.packing import TrainBatch
+from grpo_jax.rollout.response_lines import identical_lines
 from grpo_jax.training.update import UpdateInputs, UpdateSettings, accumulate_gradient
 
 GROUPS, MEMBERS, PROMPT, COMPLETION = 8, 8, 256, 128
@@ -69,6 +70,8 @@ def make_batch(shared: bool) -> TrainBatch:
         behaviour_logprobs=np.zeros(tokens, np.float32),
         domain=np.zeros((1, rows), np.int32),
         replayed=np.zeros((1, rows), bool),
+        line_tokens=np.broadcast_to(identical_lines(responses, COMPLETION), tokens),
+        places=np.broadcast_to(identical_lines(responses, COMPLETION), tokens),
     )  # type: ignore[arg-type]
 
 

@@ -42,39 +42,5 @@ def attend(
     return out.reshape(q.shape)
 
 
-def attend_shared_prompt(
-    q: Float[Array, "B R C N H"],
-    prompt_k: Float[Array, "B P K H"],
-    prompt_v: Float[Array, "B P K H"],
-    own_k: Float[Array, "B R C K H"],
-    own_v: Float[Array, "B R C K H"],
-    prompt_mask: Bool[Array, "B C P"],
-    own_mask: Bool[Array, "C C"],
-    scale: float,
-) -> Float[Array, "B R C N H"]:
-    """Attention of R responses to their one prompt and, each, to itself, under one softmax.
-
-    Keys seen by token 1 of response 0 (x) in a row of prompt p0 p1 and two responses:
-
-        p0 p1 | r0:0 r0:1 r0:2 | r1:0 r1:1 r1:2
-         x  x |   x    x    .  |   .    .    .
-    """
-    num_prompt = prompt_k.shape[1]
-    grouped = group_queries(q, own_k.shape[-2])
-    to_prompt = _scores("brckgh,bpkh->brkgcp", grouped, prompt_k, scale)
-    to_own = _scores("brckgh,brskh->brkgcs", grouped, own_k, scale)
-    scores = jnp.concatenate(
-        [
-            jnp.where(prompt_mask[:, None, None, None], to_prompt, MASKED),
-            jnp.where(own_mask, to_own, MASKED),
-        ],
-        axis=-1,
-    )
-    weights = jax.nn.softmax(scores, axis=-1).astype(own_v.dtype)
-    out = jnp.einsum("brkgcp,bpkh->brckgh", weights[..., :num_prompt], prompt_v)
-    out += jnp.einsum("brkgcs,brskh->brckgh", weights[..., num_prompt:], own_v)
-    return out.reshape(q.shape)
-
-
 def _scores(equation: str, q: Array, k: Array, scale: float) -> Float32[Array, "..."]:
     return jnp.einsum(equation, q * scale, k, preferred_element_type=jnp.float32)

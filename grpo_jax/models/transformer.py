@@ -16,8 +16,9 @@ from flax import nnx
 from jaxtyping import Array, Float, Int
 
 from grpo_jax.models.architecture import Architecture
-from grpo_jax.models.attention import attend, attend_shared_prompt, causal_mask
+from grpo_jax.models.attention import attend, causal_mask
 from grpo_jax.models.lora import A_SUFFIX, B_SUFFIX, LoraSpec, adapted, with_last_rows_moved
+from grpo_jax.models.partwise_attention import NO_WINDOW, attend_lines
 from grpo_jax.models.quantization import NUM_OUTPUTS, Quantization, QuantizedMatrix
 from grpo_jax.models.rope import Rotation, rotate, rotation_at
 
@@ -196,57 +197,63 @@ class Transformer(nnx.Module):
         self,
         prompt_ids: Int[Array, "B P"],
         prompt_lengths: Int[Array, " B"],
-        response_ids: Int[Array, "B R C"],
+        line_ids: Int[Array, "B J C"],
+        segments: Int[Array, "B J C"] | None = None,
+        offsets: Int[Array, "B J C"] | None = None,
         *,
         remat: bool = False,
-    ) -> Float[Array, "B R C D"]:
-        """Hidden states that predict each response token, every prompt computed once for its R responses.
+    ) -> Float[Array, "B J C D"]:
+        """Hidden states that predict each response token, every prompt computed once for all of its responses.
 
-        Prompts and responses are right-padded; positions of a response go on from its prompt's length. The state that
-        predicts a response's first token is the one of the last prompt token. Equal, values and gradients, to running
-        the B * R rows prompt + response one by one.
+        Positions of a response go on from its prompt's length. The state that predicts a response's first token is the
+        one of the last prompt token. Equal, values and gradients, to running the rows prompt + response one by one.
+
+        Args:
+            prompt_ids: Right-padded.
+            prompt_lengths: Real tokens of each prompt, at least 1.
+            line_ids: Responses one after another, several in a line where they fit; right-padded.
+            segments: Which of the row's responses each token belongs to, -1 for padding. None: a line is a response.
+            offsets: How many tokens of its response are before each token. None: as many as in its line.
+            remat: Recompute each layer in the backward pass.
         """
-        (_, num_prompt), (num_rows, num_responses, num_tokens) = prompt_ids.shape, response_ids.shape
+        (_, num_prompt), (num_rows, num_lines, num_tokens) = prompt_ids.shape, line_ids.shape
+        columns = jnp.broadcast_to(jnp.arange(num_tokens), line_ids.shape)
+        segments = jnp.zeros_like(columns) if segments is None else segments
+        offsets = columns if offsets is None else offsets
         prompt_positions = jnp.arange(num_prompt)
-        own_positions = jnp.arange(num_tokens)
-        response_positions = prompt_lengths[:, None] + own_positions
+        positions_of_lines = prompt_lengths[:, None, None] + offsets
         positions = jnp.concatenate(
             [
                 jnp.broadcast_to(prompt_positions, (num_rows, num_prompt)),
-                jnp.tile(response_positions, (1, num_responses)),
+                positions_of_lines.reshape(num_rows, num_lines * num_tokens),
             ],
             axis=1,
         )
-        causal = self._masks(prompt_positions, prompt_positions)
-        own = self._masks(own_positions, own_positions)
-        real = prompt_positions < prompt_lengths[:, None, None]
-        to_prompt = [m & real for m in self._masks(response_positions, prompt_positions)]
-        by_response = (num_rows, num_responses, num_tokens)
+        whole_prompt = jnp.zeros((num_rows, 1, num_prompt), jnp.int32)
+        of_prompt = jnp.broadcast_to(prompt_positions, whole_prompt.shape)
+        by_line = (num_rows, num_lines, num_tokens)
+        windows = (None, self.arch.sliding_window)
+        if len({*self.arch.sliding_layers}) > 1:
+            windows = (NO_WINDOW, self.arch.sliding_window or NO_WINDOW)
 
         def attention(q: Array, k: Array, v: Array, sliding: Array | bool) -> Array:
-            scale = self.arch.query_scale
-            prompt_q, prompt_k, prompt_v = (t[:, :num_prompt] for t in (q, k, v))
-            own_q, own_k, own_v = (t[:, num_prompt:].reshape(*by_response, *t.shape[2:]) for t in (q, k, v))
-            prompt_out = attend(prompt_q, prompt_k, prompt_v, _select(sliding, causal)[None], scale)
-            own_out = attend_shared_prompt(
-                own_q,
-                prompt_k,
-                prompt_v,
-                own_k,
-                own_v,
-                _select(sliding, to_prompt),
-                _select(sliding, own),
-                scale,
+            scale, window = self.arch.query_scale, _select(sliding, windows)
+            prompt_q, prompt_k, prompt_v = (values[:, :num_prompt] for values in (q, k, v))
+            own_q, own_k, own_v = (values[:, num_prompt:].reshape(*by_line, *values.shape[2:]) for values in (q, k, v))
+            prompt_out = attend_lines(
+                prompt_q[:, None], prompt_k[:, None], prompt_v[:, None], of_prompt, whole_prompt, scale, window
             )
-            own_out = own_out.reshape(num_rows, num_responses * num_tokens, *q.shape[2:])
-            return jnp.concatenate([prompt_out, own_out], axis=1)
+            prompt = (prompt_k, prompt_v, prompt_lengths)
+            out = attend_lines(own_q, own_k, own_v, positions_of_lines, segments, scale, window, prompt)
+            out = out.reshape(num_rows, num_lines * num_tokens, *q.shape[2:])
+            return jnp.concatenate([prompt_out[:, 0], out], axis=1)
 
-        tokens = jnp.concatenate([prompt_ids, response_ids.reshape(num_rows, -1)], axis=1)
+        tokens = jnp.concatenate([prompt_ids, line_ids.reshape(num_rows, -1)], axis=1)
         x = self._run_layers(self.embed(tokens), self._rotations(positions), attention, remat)
         last = jnp.take_along_axis(x, prompt_lengths[:, None, None] - 1, axis=1)
-        first = jnp.broadcast_to(last[:, None], (num_rows, num_responses, 1, x.shape[-1]))
-        responses = x[:, num_prompt:].reshape(*by_response, x.shape[-1])
-        predicting = jnp.concatenate([first, responses[:, :, :-1]], axis=2)
+        in_lines = x[:, num_prompt:].reshape(*by_line, x.shape[-1])
+        before = jnp.pad(in_lines[:, :, :-1], ((0, 0), (0, 0), (1, 0), (0, 0)))
+        predicting = jnp.where(offsets[..., None] == 0, last[:, None], before)
         return rms_norm(predicting, self.final_norm[...], self.arch)
 
     def _rotations(self, positions: Int[Array, "... T"]) -> Rotations:

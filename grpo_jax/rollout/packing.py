@@ -2,9 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """From scored groups to the arrays of one optimizer update, every prompt stored once for several responses.
 
-A row is one prompt and up to R of its responses, each padded to C tokens:
+A row is one prompt and up to R of its responses, which lie one after another in J lines of C tokens:
 
-    [ prompt ....pad | r1 ..pad | r2 .....pad | ... ]
+    [ prompt ....pad | r1 r1 r1 r3 pad | r2 r2 r2 r2 r2 | ... ]
+
+so that the model's work follows the real tokens, while the loss reads its arrays by response, [R, C]. J is the same in
+all rows and one of a few numbers, so that a run compiles few programs.
 
 Rows are cut into microbatches of at most `microbatch_tokens` tokens. All weights are fixed here from counts of the
 whole update (law 3): how rows are cut and how far they are padded does not change the gradient.
@@ -20,11 +23,12 @@ from jaxtyping import Array, Bool, Float32, Int32
 from grpo_jax.models.reasoning_tags import ReasoningTags
 from grpo_jax.objective.aggregation import Aggregation, token_weights
 from grpo_jax.records import RolloutGroup
+from grpo_jax.rollout.response_lines import into_lines, lay_lines, line_counts
 from grpo_jax.sampling.buckets import bucket_of, buckets_up_to
 
 
 class TrainBatch(NamedTuple):
-    """Arrays of one update: M microbatches of B rows of R responses of C tokens, prompts of P tokens.
+    """Arrays of one update: M microbatches of B rows of R responses of C tokens in J lines, prompts of P tokens.
 
     NumPy as `pack` returns it, JAX once it is placed on devices.
 
@@ -41,6 +45,9 @@ class TrainBatch(NamedTuple):
             outside the mask.
         domain: Index of the row's domain in `RunConfig.domains`.
         replayed: True for rollouts of an earlier step.
+        line_tokens: Which token of the row's responses, counted over [R, C], stands at a place of its lines; -1 is
+            padding. Responses that are not trained on are left out.
+        places: Where a token of a response stands, counted over [J, C]; 0 where it is left out.
         inside: Whether each response token was chosen inside the reasoning tags; None for a model without twins.
     """
 
@@ -55,6 +62,8 @@ class TrainBatch(NamedTuple):
     behaviour_logprobs: Float32[Array, "M B R C"]
     domain: Int32[Array, "M B"]
     replayed: Bool[Array, "M B"]
+    line_tokens: Int32[Array, "M B J C"]
+    places: Int32[Array, "M B R C"]
     inside: Bool[Array, "M B R C"] | None = None
 
 
@@ -102,13 +111,14 @@ class PackingPlan:
 
 
 class RowShape(NamedTuple):
-    """M, B, R, P and C of a `TrainBatch`."""
+    """M, B, R, P, C and J of a `TrainBatch`."""
 
     microbatches: int
     rows: int
     responses: int
     prompt_tokens: int
     response_tokens: int
+    lines: int
 
 
 def make_plan(
@@ -154,7 +164,11 @@ def pack(
     num_prompt = bucket_of(max(len(group.prompt.token_ids) for group in groups), plan.prompt_buckets)
     longest = max(len(rollout.completion.token_ids) for group in groups for rollout in group.rollouts)
     num_tokens = bucket_of(longest, plan.completion_buckets)
-    shape = shape_of(sizes, num_prompt, num_tokens, plan)
+    lengths = [
+        [len(r.completion.token_ids) if own[m] else 0 for m, r in enumerate(group.rollouts)]
+        for group, own in zip(groups, trained, strict=True)
+    ]
+    shape = shape_of(sizes, num_prompt, num_tokens, plan, lengths)
     responses_per_row, rows_per_microbatch, num_microbatches = shape.responses, shape.rows, shape.microbatches
     padded_rows = rows_per_microbatch * num_microbatches
 
@@ -215,6 +229,7 @@ def pack(
         behaviour_logprobs,
         domain,
         replayed,
+        *lay_lines(mask, shape.lines),
     )
     batch = TrainBatch(*(values.reshape(num_microbatches, rows_per_microbatch, *values.shape[1:]) for values in by_row))
     if plan.tags is not None:
@@ -249,19 +264,47 @@ def lay_out_advantages(
     return np.where(batch.mask, values, 0.0)
 
 
-def shape_of(sizes: Sequence[int], prompt_tokens: int, response_tokens: int, plan: PackingPlan) -> RowShape:
-    """The shape of an update of groups with so many places, padded to these lengths."""
-    responses = _responses_per_row(max(sizes), prompt_tokens, response_tokens, plan)
+def shape_of(
+    sizes: Sequence[int],
+    prompt_tokens: int,
+    response_tokens: int,
+    plan: PackingPlan,
+    lengths: Sequence[Sequence[int]] | None = None,
+) -> RowShape:
+    """The shape of an update of groups with so many places, padded to these lengths.
+
+    Args:
+        sizes: Places of each group.
+        prompt_tokens: Padded length of prompts.
+        response_tokens: Length of a line.
+        plan: Token budget.
+        lengths: Tokens of each response that is trained on, by group; None is the worst case, a line a response.
+    """
+    responses, lines = _row_of(sizes, lengths, prompt_tokens, response_tokens, plan)
     num_rows = sum(-(-size // responses) for size in sizes)
-    rows, microbatches = _split(num_rows, prompt_tokens + responses * response_tokens, plan)
-    return RowShape(microbatches, rows, responses, prompt_tokens, response_tokens)
+    rows, microbatches = _split(num_rows, prompt_tokens + lines * response_tokens, plan)
+    return RowShape(microbatches, rows, responses, prompt_tokens, response_tokens, lines)
 
 
-def _responses_per_row(group_size: int, num_prompt: int, num_tokens: int, plan: PackingPlan) -> int:
-    """Largest divisor of the group size whose row fits the token budget; at least 1."""
-    divisors = [d for d in range(1, group_size + 1) if group_size % d == 0]
-    fitting = [d for d in divisors if num_prompt + d * num_tokens <= plan.microbatch_tokens]
-    return max(fitting, default=1)
+def _row_of(
+    sizes: Sequence[int],
+    lengths: Sequence[Sequence[int]] | None,
+    prompt_tokens: int,
+    line_tokens: int,
+    plan: PackingPlan,
+) -> tuple[int, int]:
+    """Responses and lines of a row: the largest divisor of the group size whose lines fit the token budget."""
+    group_size = max(sizes)
+    responses, lines = 1, 1
+    for divisor in (d for d in range(group_size, 0, -1) if group_size % d == 0):
+        responses, lines = divisor, divisor
+        if lengths is not None:
+            rows = [own[first : first + divisor] for own in lengths for first in range(0, len(own), divisor)]
+            most = max(len(into_lines(row, line_tokens)) for row in rows)
+            lines = next(count for count in line_counts(divisor) if count >= most)
+        if prompt_tokens + lines * line_tokens <= plan.microbatch_tokens:
+            break
+    return responses, lines
 
 
 def _split(num_rows: int, row_tokens: int, plan: PackingPlan) -> tuple[int, int]:

@@ -211,7 +211,7 @@ def _update_bytes(
     num_microbatches: int,
 ) -> dict[str, int]:
     tensor = mesh.shape["tensor"]
-    tokens = rows.rows * (rows.prompt_tokens + rows.responses * rows.response_tokens)
+    tokens = rows.rows * (rows.prompt_tokens + rows.lines * rows.response_tokens)
     # Queries, scores (queries x keys, kept as scores, weights and mask), the four MLP arrays and eight of the stream.
     keys = rows.prompt_tokens + rows.response_tokens
     per_layer = (

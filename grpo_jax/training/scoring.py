@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 from jax.sharding import Mesh
-from jaxtyping import Array, Float32
+from jaxtyping import Array, Float, Float32, Int32, Shaped
 
 from grpo_jax.models.quantization import cast
 from grpo_jax.models.transformer import Params, Transformer
@@ -39,22 +39,43 @@ def response_logprobs(
         mesh: Devices that share rows and vocabulary; None leaves it to the compiler.
     """
     model: Transformer = nnx.merge(graph, cast(params, dtype))
-    hidden = model.shared_prompt_hidden_states(rows.prompt_ids, rows.prompt_lengths, rows.response_ids, remat=remat)
-    num_rows, num_responses, num_tokens, width = hidden.shape
-    arch, num_choices = model.arch, None
+    ids = in_lines(rows.response_ids, rows.line_tokens)
+    num_rows, num_lines, num_tokens = ids.shape
+    hidden = model.shared_prompt_hidden_states(
+        rows.prompt_ids,
+        rows.prompt_lengths,
+        ids,
+        segments=jnp.where(rows.line_tokens < 0, -1, rows.line_tokens // num_tokens),
+        offsets=rows.line_tokens % num_tokens,
+        remat=remat,
+    )
+    flat = (num_rows, num_lines * num_tokens)
+    num_choices = None
     if rows.inside is not None:
-        num_choices = jnp.where(rows.inside, arch.num_ids, arch.num_base_ids)
-    flat = (num_rows, num_responses * num_tokens)
+        inside = in_lines(rows.inside, rows.line_tokens) != 0
+        num_choices = jnp.where(inside, model.arch.num_ids, model.arch.num_base_ids).reshape(flat)
     logprobs, entropies = token_logprobs(
-        hidden.reshape(*flat, width),
+        hidden.reshape(*flat, -1),
         model.head_table,
-        rows.response_ids.reshape(flat),
+        ids.reshape(flat),
         rows.temperature,
         train_entropy=train_entropy,
-        num_choices=None if num_choices is None else num_choices.reshape(flat),
+        num_choices=num_choices,
         sharding=None if mesh is None else HeadSharding(mesh, MESH_AXES["batch"], *MESH_AXES["vocab"]),
     )
-    return logprobs.reshape(rows.response_ids.shape), entropies.reshape(rows.response_ids.shape)
+    return by_response(logprobs, rows.places), by_response(entropies, rows.places)
+
+
+def in_lines(values: Shaped[Array, "B R C"], line_tokens: Int32[Array, "B J C"]) -> Shaped[Array, "B J C"]:
+    """Values of response tokens at the places of the row's lines; 0 in padding."""
+    num_rows = values.shape[0]
+    found = jnp.take_along_axis(values.reshape(num_rows, -1), jnp.maximum(line_tokens, 0).reshape(num_rows, -1), axis=1)
+    return jnp.where(line_tokens < 0, 0, found.reshape(line_tokens.shape))
+
+
+def by_response(values: Float[Array, "B JC"], places: Int32[Array, "B R C"]) -> Float[Array, "B R C"]:
+    """Values at the places of a row's lines, by response; arbitrary for tokens that are not trained on."""
+    return jnp.take_along_axis(values, places.reshape(places.shape[0], -1), axis=1).reshape(places.shape)
 
 
 def score(

@@ -118,7 +118,7 @@ def test_microbatches_hold_at_most_their_tokens_and_rows_are_spread_evenly(micro
     groups = random_groups(7, 4, longest_prompt=7, longest_completion=6)
     batch = pack_all(groups, small_plan(microbatch_tokens=microbatch_tokens))
     num_microbatches, rows, responses, tokens = batch.response_ids.shape
-    assert rows * (8 + responses * tokens) <= microbatch_tokens
+    assert rows * (8 + batch.line_tokens.shape[2] * tokens) <= microbatch_tokens
     real = 7 * 4 // responses
     assert num_microbatches * rows - real < num_microbatches
 
@@ -199,3 +199,39 @@ def test_plan_of_a_run_covers_its_lengths():
     )
     assert plan.prompt_buckets == (32, 64, 104)
     assert plan.completion_buckets == (32, 40)
+
+
+def lines_of(batch, values):
+    """The values of response tokens as the model reads them, [rows, J, C]; -1 in padding."""
+    tokens = by_row(batch.line_tokens)
+    by_response = by_row(values).reshape(len(tokens), -1)
+    found = np.take_along_axis(by_response, np.maximum(tokens, 0).reshape(len(tokens), -1), axis=1)
+    return np.where(tokens < 0, -1, found.reshape(tokens.shape))
+
+
+@pytest.mark.parametrize("microbatch_tokens", [1, 20, 45, 10_000])
+def test_lines_hold_every_trained_token_once_and_places_find_it_again(microbatch_tokens):
+    groups = random_groups(5, 4, longest_prompt=7, longest_completion=6)
+    trained = np.ones((5, 4), bool)
+    trained[1, 2] = trained[4, 0] = False
+    batch = pack_all(groups, small_plan(microbatch_tokens=microbatch_tokens), trained=trained)
+    laid = lines_of(batch, batch.response_ids)
+    assert (laid >= 0).sum() == batch.mask.sum()
+    found = np.take_along_axis(laid.reshape(len(laid), -1), by_row(batch.places).reshape(len(laid), -1), axis=1)
+    mask = by_row(batch.mask)
+    np.testing.assert_array_equal(found.reshape(mask.shape)[mask], by_row(batch.response_ids)[mask])
+
+
+def test_short_responses_share_lines_and_a_response_is_never_split():
+    groups = [make_group([1], [[2] * 6, [3, 3], [4], [5, 5, 5]], [0.0] * 4)]
+    batch = pack_all(groups, small_plan())
+    np.testing.assert_array_equal(lines_of(batch, batch.response_ids)[0], [[2] * 6, [5, 5, 5, 3, 3, 4]])
+
+
+def test_the_number_of_lines_is_one_of_few():
+    counts = set()
+    for seed in range(40):
+        lengths = np.random.default_rng(seed).integers(1, 7, 16)
+        groups = [make_group([1], [[2] * int(n) for n in lengths], [0.0] * 16)]
+        counts.add(pack_all(groups, small_plan()).line_tokens.shape[2])
+    assert counts <= {1, 2, 3, 4, 6, 8, 12, 16}

@@ -79,6 +79,8 @@ def compiled_bytes(config, arch, mesh):
         "prompt_ids": ((m, b, p), jnp.int32),
         "prompt_lengths": (rows, jnp.int32),
         "response_ids": (tokens, jnp.int32),
+        "line_tokens": ((m, b, plan.rows.lines, c), jnp.int32),
+        "places": (tokens, jnp.int32),
         "mask": (tokens, jnp.bool_),
         "temperature": (rows, jnp.float32),
         "domain": (rows, jnp.int32),
