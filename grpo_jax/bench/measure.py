@@ -31,12 +31,12 @@ from grpo_jax.bench.roofline import (
     decode_step,
     model_cost,
     prefill_seconds,
-    update_flops,
 )
 from grpo_jax.bench.shapes import published_shape
 from grpo_jax.bench.workload import STEP, Workload, by_request, config_workload, synthetic_workload, with_lengths
 from grpo_jax.checkpoint.pretrained import Published, load_published
 from grpo_jax.config import Domain, RunConfig
+from grpo_jax.models.update_flops import update_flops
 from grpo_jax.parallel.rules import batch_multiple
 from grpo_jax.records import ConfigError, Reward, RewardStatus, Rollout, RolloutGroup
 from grpo_jax.rollout.session import Session, open_session
@@ -237,13 +237,11 @@ def _update(
     jax.block_until_ready(state)
     seconds = time.perf_counter() - start
     updates = config.training.minibatches * config.training.epochs
-    objective = learner.objective
-    old_is_scored = updates > 1 or (objective.kl_in_reward and objective.uses_reference)
     flops = update_flops(
         session.arch,
         [(len(p.token_ids), own) for p, own in zip(workload.prompts, _lengths(samples), strict=True)],
         epochs=config.training.epochs,
-        scorings=int(objective.uses_reference) + int(old_is_scored),
+        scorings=learner.num_scorings,
         adapters_only=session.lora is not None,
     )
     device_flops = rates.flops_per_second * session.mesh.size

@@ -122,6 +122,17 @@ class Learner:
         """The run's objective with nothing left open."""
         return self._objective
 
+    @property
+    def num_scorings(self) -> int:
+        """Forward passes over all tokens of a step beside its updates: of the reference, of the old policy."""
+        return int(self._objective.uses_reference) + int(not self._on_policy)
+
+    @property
+    def _on_policy(self) -> bool:
+        """The policy before an update is the one that is updated, so it need not be scored."""
+        kl_in_reward = self._objective.kl_in_reward and self._objective.uses_reference
+        return self._updates_per_step == 1 and not kl_in_reward
+
     def abstract_state(self) -> TrainState:
         """Shapes and shardings of the state, for restoring a checkpoint."""
         shapes, other = self._session.trained_shapes, replicated(self._session.mesh)
@@ -175,8 +186,7 @@ class Learner:
         batches = place(packed, self._by_row)
         references = [self._score_reference(self._reference, batch) if self._reference else None for batch in batches]
         kl_in_reward = self._objective.kl_in_reward and self._objective.uses_reference
-        on_policy = self._updates_per_step == 1 and not kl_in_reward
-        old = [None if on_policy else self._score(self.policy(state), batch) for batch in batches]
+        old = [None if self._on_policy else self._score(self.policy(state), batch) for batch in batches]
         factor = self._kl.factor
         terms = domain_terms(self._config.objective, self._objective, self._config.domains, factor)
         if kl_in_reward:

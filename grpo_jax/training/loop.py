@@ -34,6 +34,7 @@ from grpo_jax.evaluation.forgetting import BestSoFar
 from grpo_jax.models.lora import merged
 from grpo_jax.overrides import config_as_dict
 from grpo_jax.parallel.device_memory import device_bytes, memory_explained
+from grpo_jax.parallel.device_peaks import peak_flops_of_all
 from grpo_jax.parallel.mesh import make_mesh
 from grpo_jax.parallel.processes import (
     any_process,
@@ -60,7 +61,13 @@ from grpo_jax.training.learner import Learner
 from grpo_jax.training.memory_plan import memory_settings, plan_memory, verdict
 from grpo_jax.training.resume import open_checkpoints, restore
 from grpo_jax.training.state import TrainState
-from grpo_jax.training.step_metrics import objective_metrics, replay_metrics, resource_metrics, reward_metrics
+from grpo_jax.training.step_metrics import (
+    objective_metrics,
+    replay_metrics,
+    resource_metrics,
+    reward_metrics,
+    utilisation_metrics,
+)
 from grpo_jax.training.twin_usage import TwinUsage
 
 logger = logging.getLogger(__name__)
@@ -232,6 +239,15 @@ class _Run:
             "objective/replaced_groups": float(len(refilled.discarded)),
             "objective/extra_rounds": float(refilled.rounds),
             **resource_metrics(seconds, collected.sampled_tokens, learned.tokens, self._pool.statistics()),
+            **utilisation_metrics(
+                collected.groups,
+                self._session.arch,
+                update_seconds=seconds["update"],
+                epochs=self._config.training.epochs,
+                scorings=self._learner.num_scorings,
+                adapters_only=self._session.lora is not None,
+                device_flops=peak_flops_of_all(),
+            ),
         }
         if self._twin_usage:
             metrics |= self._twin_usage.observe(collected.groups)

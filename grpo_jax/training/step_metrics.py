@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from grpo_jax.config import RunConfig
+from grpo_jax.models.architecture import Architecture
+from grpo_jax.models.update_flops import update_flops
 from grpo_jax.records import RewardStatus, Rollout, RolloutGroup
 from grpo_jax.rollout.replay import ReplayedGroup
 from grpo_jax.training.learner import Learned
@@ -109,6 +111,37 @@ def replay_metrics(
         metrics[f"replay/{name}/staleness_mean"] = _mean(ages[own])
         metrics[f"replay/{name}/importance_weight"] = float(weights[own].sum() / tokens[own].sum())
     return metrics
+
+
+def utilisation_metrics(
+    groups: Sequence[RolloutGroup],
+    arch: Architecture,
+    *,
+    update_seconds: float,
+    epochs: int,
+    scorings: int,
+    adapters_only: bool,
+    device_flops: float | None,
+) -> dict[str, float]:
+    """`throughput/mfu`: the update's necessary FLOPs over its time and the devices' peak.
+
+    Args:
+        groups: Learned from.
+        arch: The model.
+        update_seconds: Wall time of scoring, packing and all updates of the step.
+        epochs: Times that every group went through an update.
+        scorings: Forward passes beside the updates.
+        adapters_only: Adapters are trained.
+        device_flops: Peak of all devices together; None, where it is not known, gives no metric.
+    """
+    if device_flops is None:
+        return {}
+    lengths = [
+        (len(group.prompt.token_ids), [len(rollout.completion.token_ids) for rollout in group.rollouts])
+        for group in groups
+    ]
+    flops = update_flops(arch, lengths, epochs=epochs, scorings=scorings, adapters_only=adapters_only)
+    return {"throughput/mfu": flops / update_seconds / device_flops}
 
 
 def resource_metrics(

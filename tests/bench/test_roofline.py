@@ -11,9 +11,9 @@ from grpo_jax.bench.roofline import (
     decode_step,
     model_cost,
     prefill_seconds,
-    update_flops,
 )
 from grpo_jax.bench.shapes import published_shape
+from grpo_jax.models.update_flops import update_flops
 from tests.fakes.tiny_model import tiny_architecture
 
 H200 = Rates(bytes_per_second=4.3e12, flops_per_second=790e12)

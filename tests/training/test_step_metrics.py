@@ -8,14 +8,22 @@ import numpy as np
 import pytest
 
 from grpo_jax.config import Domain, RunConfig
+from grpo_jax.models.update_flops import update_flops
 from grpo_jax.records import RewardStatus
 from grpo_jax.rollout.group_filter import Judged
 from grpo_jax.rollout.replay import ReplayedGroup
 from grpo_jax.training.learner import Learned
-from grpo_jax.training.step_metrics import objective_metrics, replay_metrics, resource_metrics, reward_metrics
+from grpo_jax.training.step_metrics import (
+    objective_metrics,
+    replay_metrics,
+    resource_metrics,
+    reward_metrics,
+    utilisation_metrics,
+)
 from grpo_jax.training.update import ResponseStatistics
 from tests.fakes.byte_tokenizer import STOP_ID
 from tests.fakes.groups import make_group
+from tests.fakes.tiny_model import tiny_architecture
 
 REWARDS = {"judge": 1.0}
 CONFIG = RunConfig(domains={"plain": Domain(weight=3.0, rewards=REWARDS), "strange": Domain(rewards=REWARDS)})
@@ -181,3 +189,12 @@ def test_replayed_groups_are_reported_by_domain_and_apart_from_fresh_ones():
         "replay/used": 0,
     }
     assert replay_metrics([], LEARNED, size=0, policy_version=8) == {}
+
+
+def test_utilisation_is_the_necessary_work_over_the_devices_peak_and_absent_where_that_is_unknown():
+    arch = tiny_architecture()
+    given = {"update_seconds": 2.0, "epochs": 1, "scorings": 0, "adapters_only": False}
+    lengths = [(len(g.prompt.token_ids), [len(r.completion.token_ids) for r in g.rollouts]) for g in GROUPS]
+    found = utilisation_metrics(GROUPS, arch, device_flops=1e9, **given)
+    assert found == {"throughput/mfu": pytest.approx(update_flops(arch, lengths) / 2e9)}
+    assert utilisation_metrics(GROUPS, arch, device_flops=None, **given) == {}
