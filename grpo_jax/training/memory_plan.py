@@ -18,6 +18,7 @@ from jax.sharding import AbstractMesh, NamedSharding, PartitionSpec
 from grpo_jax.config import RunConfig
 from grpo_jax.models.architecture import Architecture
 from grpo_jax.models.lora import adapters_of, lora_spec
+from grpo_jax.models.partwise_attention import TILE as ATTENTION_TILE
 from grpo_jax.models.quantization import is_quantized, quantization_kind
 from grpo_jax.models.transformer import Params, abstract_params
 from grpo_jax.objective.presets import resolve
@@ -212,18 +213,19 @@ def _update_bytes(
 ) -> dict[str, int]:
     tensor = mesh.shape["tensor"]
     tokens = rows.rows * (rows.prompt_tokens + rows.lines * rows.response_tokens)
-    # Queries, scores (queries x keys, kept as scores, weights and mask), the four MLP arrays and eight of the stream.
-    keys = rows.prompt_tokens + rows.response_tokens
+    # What a layer keeps: queries, keys, values and attention's result, the four MLP arrays and eight of the stream.
     per_layer = (
         4 * arch.mlp_size // tensor
         + 8 * arch.width
-        + (2 * arch.num_heads + 2 * arch.num_kv_heads) * arch.head_size // tensor
-        + 3 * arch.num_heads * keys // tensor
+        + (3 * arch.num_heads + 2 * arch.num_kv_heads) * arch.head_size // tensor
     )
     if config.model.lora is not None:
         # What an adapter adds stands beside the product it is added to, forwards and backwards.
         per_layer += 2 * sum(_outputs(arch, name) for name in config.model.lora.targets) // tensor
     layer = width * tokens * per_layer
+    # Scores of one layer's queries with the keys of a tile of each part, their weights and gradients, while it is done.
+    keys = min(rows.prompt_tokens, ATTENTION_TILE) + min(rows.response_tokens, ATTENTION_TILE)
+    scores = 3 * 4 * tokens * keys * arch.num_heads // tensor
     saved = arch.num_layers * (width * tokens * arch.width if config.model.remat == "block" else layer)
     responses = rows.rows * rows.responses * rows.response_tokens
     vocabulary = -(-arch.vocab_size // tensor)
@@ -237,7 +239,9 @@ def _update_bytes(
         "gradients (float32)": 4 * own * (2 if num_microbatches > 1 else 1),
         **({f"weights in {config.model.dtype}": compute_copy} if compute_copy else {}),
         f"activations kept of {tokens} tokens": saved,
-        "logits of a tile, or one layer's backward pass": max(tiles, layer if config.model.remat == "block" else 0),
+        "logits of a tile, or one layer's backward pass": max(
+            tiles, scores + (layer if config.model.remat == "block" else 0)
+        ),
         "batch and logprobs": 30 * responses * num_microbatches,
     }
 
