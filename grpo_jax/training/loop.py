@@ -8,14 +8,11 @@ and written again, the same to the bit. Steps count from 1; line 0 holds the eva
 """
 
 import logging
-import signal
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import jax
@@ -68,6 +65,7 @@ from grpo_jax.training.step_metrics import (
     reward_metrics,
     utilisation_metrics,
 )
+from grpo_jax.training.stop_signal import on_sigterm
 from grpo_jax.training.twin_usage import TwinUsage
 
 logger = logging.getLogger(__name__)
@@ -165,7 +163,7 @@ class _Run:
     def run(self) -> RunResult:
         """Steps from where the run stands to its end, or to SIGTERM."""
         every = self._config.evaluation.every_steps
-        with self._log.running(self._done, self._total_steps, self._pool.statistics), _on_sigterm() as stop:
+        with self._log.running(self._done, self._total_steps, self._pool.statistics), on_sigterm() as stop:
             if self._done == 0 and self._twin_usage and self._config.checkpoint.every_steps:
                 self._save()  # the model with its twins as they start, before anything has moved them
             if self._done == 0 and every and self._evaluator and self._config.evaluation.before_training:
@@ -360,36 +358,6 @@ class _Run:
         tokenizer, limit = self._session.tokenizer, config.evaluation.max_problems
         prompts = evaluation_prompts(config.data, config.domains, tokenizer, limit)
         return Evaluator(config, self._collector, prompts)
-
-
-class _Stop:
-    """Whether a stop was asked for."""
-
-    def __init__(self) -> None:
-        self.asked = False
-
-    def __bool__(self) -> bool:
-        return self.asked
-
-
-@contextmanager
-def _on_sigterm() -> Iterator[_Stop]:
-    """Turn SIGTERM into a flag that the loop reads between steps. Off the main thread signals are left alone."""
-    stop = _Stop()
-
-    def handle(_number: int, _frame: FrameType | None) -> None:
-        stop.asked = True
-
-    try:
-        before = signal.signal(signal.SIGTERM, handle)
-    except ValueError:
-        # Python allows handlers on the main thread alone; a notebook's worker thread trains without one.
-        yield stop
-        return
-    try:
-        yield stop
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _evaluation_line(step: int, figures: dict[str, float]) -> str:
