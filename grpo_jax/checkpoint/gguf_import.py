@@ -17,7 +17,7 @@ from grpo_jax.checkpoint.gguf_tokenizer import build_tokenizer, end_of_turn_ids
 from grpo_jax.models.architecture import Architecture
 from grpo_jax.models.families.assembly import Place, assemble
 from grpo_jax.models.families.registry import FAMILIES, weight_names
-from grpo_jax.models.families.weight_names import WeightName
+from grpo_jax.models.families.weight_names import Index, WeightName
 from grpo_jax.models.tokenizer import HuggingFaceTokenizer
 from grpo_jax.models.transformer import Params
 from grpo_jax.records import ConfigError
@@ -161,20 +161,26 @@ def read_tokenizer(data: GgufFile) -> HuggingFaceTokenizer:
     return HuggingFaceTokenizer(build_tokenizer(str(data.file), data.get), end_of_turn_ids(data.get))
 
 
-def _read(data: GgufFile, arch: Architecture, weight: WeightName, layer: int, shape: tuple[int, ...]) -> np.ndarray:
+def _read(
+    data: GgufFile, arch: Architecture, weight: WeightName, layer: int, shape: tuple[int, ...], index: Index
+) -> np.ndarray:
     name = _NAMES[weight.path].format(layer=layer)
     stored = data.tensor(name)
     stored_shape = tuple(int(size) for size in reversed(stored.shape))
     if stored_shape != shape:
         raise ConfigError(f"{data.file}: tensor {name} has shape {stored_shape}, but the metadata implies {shape}")
+    # Quantised numbers lie in blocks along a row, so rows are the least that can be read.
+    rows = stored.data[index[0]] if len(shape) > 1 else stored.data
     try:
-        tensor = gguf.quants.dequantize(stored.data, stored.tensor_type)
+        tensor = gguf.quants.dequantize(rows, stored.tensor_type)
     except NotImplementedError as error:
         raise ConfigError(f"{data.file}: tensor {name} has the unsupported type {stored.tensor_type.name}") from error
     if data.architecture == "llama" and weight.path[-1] in ("query", "key"):
-        return _halves_together(tensor, arch.num_heads if weight.path[-1] == "query" else arch.num_kv_heads)
+        # A part of query or key is one of whole heads.
+        tensor = _halves_together(tensor, len(tensor) // arch.head_size)
     # Gemma's RMSNorm multiplies by 1 + weight; llama.cpp stores the sum.
-    return tensor - 1.0 if arch.norm_adds_one and name.endswith("norm.weight") else tensor
+    tensor = tensor - 1.0 if arch.norm_adds_one and name.endswith("norm.weight") else tensor
+    return tensor[:, index[1]] if len(shape) > 1 else tensor[index[0]]
 
 
 def _halves_together(tensor: np.ndarray, num_heads: int) -> np.ndarray:

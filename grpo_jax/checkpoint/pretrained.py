@@ -1,6 +1,6 @@
 # Copyright 2026 The grpo_jax authors
 # SPDX-License-Identifier: Apache-2.0
-"""One door to pretrained models: a Hugging Face folder, a hub name, a GGUF file, or a GGUF inside a Python package."""
+"""One door to pretrained models: a Hugging Face folder or its address, a hub name, a GGUF file, one in a package."""
 
 import importlib.util
 from collections.abc import Callable
@@ -30,8 +30,8 @@ class Published:
         architecture: Sizes and switches.
         tokenizer: Its tokenizer.
         hf_config: The `config.json` of the text decoder, for export; made up from the metadata for a GGUF.
-        read_weights: Reads the float32 weights, in the nesting of `models.transformer.split`; given a `Place`, it puts
-            each stacked parameter on devices as it comes, else on the default device.
+        read_weights: Reads the float32 weights, in the nesting of `models.transformer.split`; given a `Place`, no more
+            of each stacked parameter than it asks for, else all of it to the default device.
         token_map: Its reasoning vocabulary, None where it has none.
     """
 
@@ -63,8 +63,8 @@ def load_pretrained(path: str, place: Place | None = None) -> Pretrained:
     """Read a model.
 
     Args:
-        path: A Hugging Face folder, a hub name, a `.gguf` file, or `package:NAME`: the one `.gguf` file inside an
-            installed Python package.
+        path: A Hugging Face folder, its address (`gs://...`, or another that fsspec reaches), a hub name, a `.gguf`
+            file, or `package:NAME`: the one `.gguf` file inside an installed Python package.
         place: Puts each stacked float32 parameter, given its logical dim names, on devices; the default device if None.
 
     Raises:
@@ -83,19 +83,8 @@ def load_published(path: str) -> Published:
         arch = _architecture(config, gguf_file)
         read_weights = partial(gguf_import.read_weights, source, arch)
         return Published(arch, gguf_import.read_tokenizer(source), config, read_weights)
-    folder = hf_import.model_folder(path)
-    config = hf_import.read_json(folder / "config.json")
-    arch = _architecture(config, folder / "config.json")
-    token_map = read_token_map(folder)
-    if token_map is not None:
-        arch = replace(arch, num_twins=token_map.num_twins)
-        if arch.num_base_ids != token_map.num_base:
-            raise ConfigError(
-                f"{folder / TOKEN_MAP_FILE} tells of {token_map.num_base} ids and {token_map.num_twins} twins, but "
-                f"config.json of {arch.vocab_size} rows; export the model again"
-            )
-    read_weights = partial(hf_import.read_weights, folder, arch)
-    return Published(arch, HuggingFaceTokenizer.from_folder(folder), text_config(config), read_weights, token_map)
+    with hf_import.open_model_folder(path) as folder:
+        return _published_folder(folder)
 
 
 def is_published(path: str) -> bool:
@@ -134,6 +123,22 @@ def _gguf_in_package(name: str) -> Path:
             "give the path of a file"
         )
     return files[0]
+
+
+def _published_folder(folder: hf_import.ModelFolder) -> Published:
+    texts, name = folder.texts, folder.weights
+    config = hf_import.read_json(texts / "config.json")
+    arch = _architecture(config, texts / "config.json")
+    token_map = read_token_map(texts)
+    if token_map is not None:
+        arch = replace(arch, num_twins=token_map.num_twins)
+        if arch.num_base_ids != token_map.num_base:
+            raise ConfigError(
+                f"{name}/{TOKEN_MAP_FILE} tells of {token_map.num_base} ids and {token_map.num_twins} twins, but "
+                f"config.json of {arch.vocab_size} rows; export the model again"
+            )
+    read_weights = partial(hf_import.read_weights, hf_import.weight_files(folder), arch)
+    return Published(arch, HuggingFaceTokenizer.from_folder(texts), text_config(config), read_weights, token_map)
 
 
 def _architecture(config: dict[str, Any], source: Path) -> Architecture:

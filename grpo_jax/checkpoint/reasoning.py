@@ -11,7 +11,9 @@ import numpy as np
 from grpo_jax.checkpoint.pretrained import Published
 from grpo_jax.checkpoint.token_map import TOKEN_MAP_FILE
 from grpo_jax.model_config import ModelConfig
-from grpo_jax.models.families.assembly import Place
+from grpo_jax.models.architecture import Architecture
+from grpo_jax.models.families.assembly import Place, Readable
+from grpo_jax.models.families.weight_names import Index
 from grpo_jax.models.reasoning_tags import ReasoningTags
 from grpo_jax.models.transformer import Params
 from grpo_jax.models.vocabulary import TokenMap, TwinTokenizer, extended_rows, with_twins
@@ -44,8 +46,8 @@ def with_reasoning_vocabulary(model: Published, settings: ModelConfig) -> Publis
     def read_weights(place: Place | None) -> Params:
         place = place or (lambda array, dims, path: jnp.asarray(array))
 
-        def place_extended(array: np.ndarray, dims: tuple[str, ...], path: tuple[str, ...]) -> Any:
-            return place(extended_rows(array, arch) if dims[0] == "vocab" else array, dims, path)
+        def place_extended(array: Readable, dims: tuple[str, ...], path: tuple[str, ...]) -> Any:
+            return place(_ExtendedTable(array, arch) if dims[0] == "vocab" else array, dims, path)
 
         return model.read_weights(place_extended)
 
@@ -56,6 +58,24 @@ def with_reasoning_vocabulary(model: Published, settings: ModelConfig) -> Publis
         read_weights=read_weights,
         token_map=token_map,
     )
+
+
+class _ExtendedTable:
+    """A stored table with the rows that the twins add to it."""
+
+    def __init__(self, table: Readable, arch: Architecture):
+        self._table, self._arch = table, arch
+        self.shape, self.dtype = (arch.vocab_size, *table.shape[1:]), table.dtype
+
+    def __getitem__(self, index: Index) -> np.ndarray:
+        rows, *columns = index
+        return extended_rows(self._table[slice(0, self._table.shape[0]), *columns], self._arch)[rows]
+
+    def astype(self, dtype: Any) -> "_ExtendedTable":
+        return _ExtendedTable(self._table.astype(dtype), self._arch)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.asarray(self[tuple(slice(0, size) for size in self.shape)], dtype)
 
 
 def reasoning_tags(model: Published) -> ReasoningTags | None:

@@ -29,6 +29,30 @@ def place(tree: Any, sharding: Any) -> Any:
     return jax.tree.map(lambda leaf, target: _place(np.asarray(leaf), target), tree, sharding)
 
 
+def place_parts(stored: Any, sharding: Sharding) -> jax.Array:
+    """Put an array on the mesh of which this host reads only what its own devices hold, one device's part at a time.
+
+    Args:
+        stored: Has a shape and a dtype; indexed with a slice a dim, it reads that part as a NumPy array.
+        sharding: Where it goes. Devices that hold the same part are served by one reading of it.
+
+    Returns:
+        The global array.
+    """
+    devices_of: dict[tuple[tuple[int, int], ...], list[jax.Device]] = {}
+    for device, index in sharding.addressable_devices_indices_map(stored.shape).items():
+        bounds = tuple(own.indices(size)[:2] for own, size in zip(index or (), stored.shape, strict=True))
+        devices_of.setdefault(bounds, []).append(device)
+    parts = []
+    with jax.transfer_guard_host_to_device("allow"):
+        for bounds, devices in devices_of.items():
+            part = stored[tuple(slice(*own) for own in bounds)]
+            # Waited for, or the next part would be read while this one still lies in the host's memory too.
+            parts += jax.block_until_ready([jax.device_put(part, device) for device in devices])
+            del part
+    return jax.make_array_from_single_device_arrays(stored.shape, sharding, parts)
+
+
 def fetch(tree: Any) -> Any:
     """Bring global arrays to this host, whole, as NumPy; what is NumPy already stays.
 

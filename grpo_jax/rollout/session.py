@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A loaded model on its mesh with the sampler built for it: where training, evaluation and `sample` start."""
 
-import functools
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -17,7 +16,7 @@ from grpo_jax.checkpoint.reasoning import reasoning_tags, with_reasoning_vocabul
 from grpo_jax.config import RunConfig
 from grpo_jax.models.architecture import Architecture
 from grpo_jax.models.lora import LoraSpec, adapters_of, lora_spec
-from grpo_jax.models.quantization import NUM_OUTPUTS, Quantization, quantization_kind, quantized
+from grpo_jax.models.quantization import quantization_kind
 from grpo_jax.models.reasoning_tags import ReasoningTags
 from grpo_jax.models.tokenizer import HuggingFaceTokenizer
 from grpo_jax.models.transformer import Params, abstract_params
@@ -25,9 +24,9 @@ from grpo_jax.models.vocabulary import TokenMap
 from grpo_jax.parallel.device_memory import device_bytes
 from grpo_jax.parallel.mesh import make_mesh
 from grpo_jax.parallel.rules import param_shardings
-from grpo_jax.parallel.transfer import place
 from grpo_jax.records import ConfigError
 from grpo_jax.rollout.requests import check_stops
+from grpo_jax.rollout.weight_placing import FrozenPlacer, Placer
 from grpo_jax.sampling.attention_choice import choose_decode_attention
 from grpo_jax.sampling.engine import SamplingEngine
 from grpo_jax.sampling.lane_memory import LaneMemory, lane_memory
@@ -98,13 +97,13 @@ def open_session(config: RunConfig, published: Published | None = None, *, free_
     lora = lora_spec(config.model.lora)
     if lora is None:
         graph, trained_shapes = base_graph, placed_shapes(mesh, shapes, names)
-        params = model.read_weights(_Placer(mesh))
+        params = model.read_weights(Placer(mesh))
     else:
         kind = quantization_kind(config.model.quantization)
         base_graph, kept_shapes, kept_names = abstract_params(arch, quantization=kind)
         graph, shapes_with, names_with = abstract_params(arch, lora=lora, quantization=kind)
         trained_shapes = placed_shapes(mesh, adapters_of(shapes_with), adapters_of(names_with))
-        params = model.read_weights(_FrozenPlacer(mesh, param_shardings(mesh, kept_shapes, kept_names), dtype, kind))
+        params = model.read_weights(FrozenPlacer(mesh, param_shardings(mesh, kept_shapes, kept_names), dtype, kind))
     settings = [config.sampling_of(domain) for domain in config.domains] or [config.sampling]
     engine = SamplingEngine(
         Programs(
@@ -187,34 +186,3 @@ def _check_context(config: RunConfig, arch: Architecture) -> None:
             f"data.max_prompt_tokens={config.data.max_prompt_tokens} + {longest} completion tokens exceed the model's "
             f"context of {arch.max_positions} tokens; lower one of them"
         )
-
-
-class _Placer:
-    """Puts one host array on the mesh by the logical names of its dims, as it is read."""
-
-    def __init__(self, mesh: Mesh):
-        self._mesh = mesh
-
-    def __call__(self, array: Any, dims: tuple[str, ...], path: tuple[str, ...]) -> Any:
-        sharding = param_shardings(self._mesh, {"weight": array}, {"weight": dims})["weight"]
-        return place(array, sharding)
-
-
-class _FrozenPlacer(_Placer):
-    """Narrows each array on the mesh to what is kept of a frozen weight, so that float32 is never there of two."""
-
-    def __init__(self, mesh: Mesh, shardings: Any, dtype: Any, kind: Quantization | None):
-        super().__init__(mesh)
-        self._shardings, self._dtype, self._kind = shardings, dtype, kind
-
-    def __call__(self, array: Any, dims: tuple[str, ...], path: tuple[str, ...]) -> Any:
-        whole = super().__call__(array, dims, path)
-        name, sharding = path[-1], functools.reduce(lambda tree, key: tree[key], path, self._shardings)
-        if self._kind is not None and path[0] == "layers" and name in NUM_OUTPUTS:
-            kept = jax.jit(quantized, static_argnums=(1, 2), out_shardings=sharding)(
-                whole, NUM_OUTPUTS[name], self._kind
-            )
-        else:
-            kept = jax.jit(jnp.astype, static_argnums=1, out_shardings=sharding)(whole, self._dtype)
-        # Else the next float32 array would come while this one is still read.
-        return jax.block_until_ready(kept)

@@ -2,13 +2,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """From config.json to sizes, and from one weight layout to the other."""
 
+import functools
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from grpo_jax.models.architecture import RopeScaling
-from grpo_jax.models.families.assembly import assemble, disassemble, tensor_shapes
+from grpo_jax.models.families.assembly import Readable, assemble, disassemble, tensor_shapes
 from grpo_jax.models.families.registry import architecture
 from grpo_jax.records import ConfigError
 from tests.fakes.tiny_model import tiny_architecture, tiny_params
@@ -114,13 +117,34 @@ def test_taking_parameters_apart_and_together_again_changes_nothing() -> None:
     tensors = dict(disassemble(arch, params, np.dtype(np.float32)))
 
     assert {name: tensor.shape for name, tensor in tensors.items()} == tensor_shapes(arch)
-    again = assemble(arch, lambda weight, layer, shape: tensors[weight.name(layer)])
+    again = assemble(arch, lambda weight, layer, shape, index: tensors[weight.name(layer)][index])
 
     assert params.keys() == again.keys()
     assert params["layers"].keys() == again["layers"].keys()
     for name, param in params["layers"].items():
         np.testing.assert_array_equal(param, again["layers"][name])
     np.testing.assert_array_equal(params["head"], again["head"])
+
+
+@pytest.mark.parametrize("family", ["llama", "gemma3_text"])
+def test_every_part_that_is_asked_for_is_that_of_the_whole(family: str) -> None:
+    arch = tiny_architecture(family=family, qk_norm=True, post_norms=True, qkv_bias=True, tied_embeddings=False)
+    params = tiny_params(arch)
+    tensors = dict(disassemble(arch, params, np.dtype(np.float32)))
+    rng = np.random.default_rng(0)
+    taken = []
+
+    def place(stored: Readable, dims: tuple[str, ...], path: tuple[str, ...]) -> None:
+        whole = np.asarray(functools.reduce(lambda tree, key: tree[key], path, params))
+        for _ in range(5):
+            ends = [sorted(rng.integers(0, size + 1, 2).tolist()) for size in whole.shape]
+            part = tuple(slice(*own) for own in ends)
+            np.testing.assert_array_equal(stored[part], whole[part])
+            np.testing.assert_array_equal(stored.astype(jnp.bfloat16)[part], whole[part].astype(jnp.bfloat16))
+        taken.append(path)
+
+    assemble(arch, lambda weight, layer, shape, index: tensors[weight.name(layer)][index], place)
+    assert len(taken) == len(jax.tree.leaves(params))
 
 
 def test_a_query_row_belongs_to_its_head_and_element() -> None:
@@ -141,12 +165,12 @@ def test_place_sees_float32_and_the_logical_dim_names() -> None:
     tensors = dict(disassemble(arch, tiny_params(arch), np.dtype(np.float32)))
     seen = {}
 
-    def place(array: np.ndarray, dims: tuple[str, ...], path: tuple[str, ...]) -> Any:
+    def place(array: Readable, dims: tuple[str, ...], path: tuple[str, ...]) -> Any:
         assert array.dtype == np.float32
         seen[dims] = array.shape
         return array
 
-    assemble(arch, lambda weight, layer, shape: tensors[weight.name(layer)], place)
+    assemble(arch, lambda weight, layer, shape, index: tensors[weight.name(layer)][index], place)
 
     assert seen["vocab", "embed"] == (arch.vocab_size, arch.width)
     assert seen["layers", "heads", "head", "embed"] == (2, 4, 8, 32)

@@ -6,11 +6,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.sharding import NamedSharding, PartitionSpec
 
 from grpo_jax.config import ParallelConfig
 from grpo_jax.parallel.mesh import make_mesh
 from grpo_jax.parallel.rules import batch_sharding, replicated
-from grpo_jax.parallel.transfer import fetch, place
+from grpo_jax.parallel.transfer import fetch, place, place_parts
 
 
 @pytest.mark.parametrize("num_devices", [1, 2, 4, 8])
@@ -50,3 +51,23 @@ def test_narrowing_is_refused():
     mesh = make_mesh(ParallelConfig())
     with pytest.raises(ValueError, match="float64"):
         place(np.zeros(8), batch_sharding(mesh))
+
+
+@pytest.mark.parametrize(("settings", "parts"), [({}, 8), ({"data": 8, "fsdp": 1}, 1), ({"data": 2, "fsdp": 4}, 4)])
+def test_each_part_is_read_once_however_many_devices_hold_it(settings, parts):
+    mesh = make_mesh(ParallelConfig(**settings))
+    whole = np.random.default_rng(0).normal(size=(4, 16)).astype(np.float32)
+    read = []
+
+    class Stored:
+        shape, dtype = whole.shape, whole.dtype
+
+        def __getitem__(self, index):
+            read.append(whole[index].size)
+            return whole[index]
+
+    sharding = NamedSharding(mesh, PartitionSpec(None, "fsdp"))
+    placed = place_parts(Stored(), sharding)
+    assert placed.sharding == sharding
+    np.testing.assert_array_equal(fetch(placed), whole)
+    assert (len(read), sum(read)) == (parts, whole.size)

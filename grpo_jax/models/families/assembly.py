@@ -1,10 +1,10 @@
 # Copyright 2026 The grpo_jax authors
 # SPDX-License-Identifier: Apache-2.0
-"""From single tensors in the Hugging Face layout to our parameters, and back, one tensor in memory at a time."""
+"""From single tensors in the Hugging Face layout to our parameters, and back, no more in memory than is asked for."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -12,31 +12,92 @@ import numpy as np
 
 from grpo_jax.models.architecture import Architecture
 from grpo_jax.models.families.registry import weight_names
-from grpo_jax.models.families.weight_names import Path, WeightName
+from grpo_jax.models.families.weight_names import Index, Path, WeightName
 from grpo_jax.models.transformer import Params, abstract_params
 from grpo_jax.parallel.transfer import fetch
 
-ReadTensor = Callable[[WeightName, int, tuple[int, ...]], np.ndarray]
-"""Reads one tensor by its name, layer number and expected Hugging Face shape, in any float dtype."""
+ReadTensor = Callable[[WeightName, int, tuple[int, ...], Index], np.ndarray]
+"""Reads a part of one tensor by its name, layer number, expected Hugging Face shape and the part's index there, in any
+float dtype."""
 
-Place = Callable[[np.ndarray, tuple[str, ...], Path], Any]
+
+class Readable(Protocol):
+    """An array on the host, or one that is still stored: a part of it is read when it is asked for."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the whole."""
+        ...
+
+    @property
+    def dtype(self) -> np.dtype:
+        """That parts come in."""
+        ...
+
+    def __getitem__(self, index: Index, /) -> np.ndarray: ...
+
+    def astype(self, dtype: Any, /) -> "Readable":
+        """The same, its parts coming in another dtype."""
+        ...
+
+
+Place = Callable[[Readable, tuple[str, ...], Path], Any]
 """Puts one stacked float32 parameter, whose dims have these logical names, on devices; the path is where it stands."""
 
 
+class StoredParameter:
+    """One of our parameters as it lies in a model's files, stacked over layers only where it is read.
+
+    Attributes:
+        shape: Of the whole.
+        dtype: That parts are read to.
+    """
+
+    def __init__(self, weight: WeightName, shape: tuple[int, ...], read: ReadTensor, dtype: Any = np.float32):
+        self.shape, self.dtype = shape, np.dtype(dtype)
+        self._weight, self._read = weight, read
+
+    def __getitem__(self, index: Index) -> np.ndarray:
+        """Read a part, one slice a dim."""
+        bounds = tuple(slice(*own.indices(size)[:2]) for own, size in zip(index, self.shape, strict=True))
+        target = np.empty([own.stop - own.start for own in bounds], self.dtype)
+        stacked = self._weight.stacked
+        layer_shape = self.shape[1:] if stacked else self.shape
+        own = bounds[1:] if stacked else bounds
+        there, read_shape = self._weight.foreign_index(own, layer_shape)
+        within = tuple(
+            slice(None) if part.stop - part.start == size else part for part, size in zip(own, read_shape, strict=True)
+        )
+        foreign_shape = self._weight.foreign_shape(layer_shape)
+        first = bounds[0].start if stacked else 0
+        for layer, slot in enumerate(target if stacked else target[None], start=first):
+            tensor = self._read(self._weight, layer, foreign_shape, there)
+            slot[...] = self._weight.to_ours(tensor, read_shape)[within]
+        return target
+
+    def astype(self, dtype: Any) -> "StoredParameter":
+        """The same, read to another float dtype."""
+        return StoredParameter(self._weight, self.shape, self._read, dtype)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        """The whole."""
+        return self[tuple(slice(0, size) for size in self.shape)].astype(dtype or self.dtype, copy=False)
+
+
 def assemble(arch: Architecture, read: ReadTensor, place: Place | None = None) -> Params:
-    """Float32 parameters of the model, each stacked over layers on the host and then placed.
+    """Float32 parameters of the model, placed one after another.
 
     Args:
         arch: What to build.
-        read: Called once for every tensor, in the order of `weight_names` and then of layers.
-        place: Where a finished parameter goes; the default device where left out.
+        read: Called for the parts that `place` asks for, of each parameter in the order of layers.
+        place: Where a parameter goes; the default device, whole, where left out.
     """
     place = place or (lambda array, dims, path: jnp.asarray(array))
     _, shapes, dims = abstract_params(arch)
     params: Params = {}
     for weight in weight_names(arch):
-        shape = _at(shapes, weight.path).shape
-        _put(params, weight.path, place(_stack(weight, shape, read), _at(dims, weight.path), weight.path))
+        stored = StoredParameter(weight, _at(shapes, weight.path).shape, read)
+        _put(params, weight.path, place(stored, _at(dims, weight.path), weight.path))
     return params
 
 
@@ -68,16 +129,6 @@ def tensor_shapes(arch: Architecture) -> dict[str, tuple[int, ...]]:
         for layer in range(arch.num_layers if weight.stacked else 1):
             result[weight.name(layer)] = weight.foreign_shape(shape[1:] if weight.stacked else shape)
     return result
-
-
-def _stack(weight: WeightName, shape: tuple[int, ...], read: ReadTensor) -> np.ndarray:
-    target = np.empty(shape, np.float32)
-    layers = target if weight.stacked else target[None]
-    layer_shape = layers.shape[1:]
-    foreign_shape = weight.foreign_shape(layer_shape)
-    for layer, slot in enumerate(layers):
-        slot[...] = weight.to_ours(read(weight, layer, foreign_shape), layer_shape)
-    return target
 
 
 @partial(jax.jit, static_argnames="dtype")

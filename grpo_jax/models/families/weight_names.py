@@ -20,6 +20,9 @@ from grpo_jax.models.architecture import Architecture
 Layout = Literal["same", "flat", "linear", "linear_from_heads"]
 """`same`: equal shapes. `flat`: one dim there. `linear`: [in, *out] <-> [out, in]. `linear_from_heads`: [N, H, out]."""
 
+Index = tuple[slice, ...]
+"""A part of a tensor: one slice a dim, each with start and stop and a step of one."""
+
 Path = tuple[str, ...]
 """Where a parameter sits in the nested dict of `models.transformer.split`, such as ("layers", "query")."""
 
@@ -56,8 +59,31 @@ class WeightName:
         num_inputs = 1 if self.layout == "linear" else 2
         return prod(shape[num_inputs:]), prod(shape[:num_inputs])
 
+    def foreign_index(self, index: Index, shape: tuple[int, ...]) -> tuple[Index, tuple[int, ...]]:
+        """Which part of a tensor there holds a part of one layer here.
+
+        Args:
+            index: The part of ours.
+            shape: Of the whole layer here.
+
+        Returns:
+            The part there, and its shape here: that of `index`, except that of several dims of ours which are one dim
+            there, all but the first come whole.
+        """
+        if self.layout == "same":
+            return index, tuple(part.stop - part.start for part in index)
+        num_inputs = {"flat": 0, "linear": 1, "linear_from_heads": 2}[self.layout]
+        there: list[slice] = []
+        sizes: list[int] = []
+        for dims in (slice(0, num_inputs), slice(num_inputs, None)):
+            if shape[dims]:
+                (first, *_), (_, *inner) = index[dims], shape[dims]
+                there.append(slice(first.start * prod(inner), first.stop * prod(inner)))
+                sizes += [first.stop - first.start, *inner]
+        return tuple(reversed(there)), tuple(sizes)
+
     def to_ours(self, tensor: Float[np.ndarray, "..."], shape: tuple[int, ...]) -> Float[np.ndarray, "..."]:
-        """One layer's tensor in our layout, of the given shape."""
+        """One layer's tensor, or a part of it, in our layout, of the given shape."""
         return (tensor.T if self._transposed else tensor).reshape(shape)
 
     def to_foreign(self, tensor: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
