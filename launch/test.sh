@@ -32,4 +32,5 @@ install_quickstart_model
 ruff check .
 ruff format --check .
 pyright
-python -m pytest "$@"
+# By file, since tests of one file share what they set up.
+python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile "$@"
