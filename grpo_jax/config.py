@@ -3,8 +3,8 @@
 """Everything a run can be told, as frozen typed sections; relations between fields are checked on construction.
 
 A field is declared once, with its default and meaning: here, or in `model_config.py`, `objective_config.py`,
-`rewards_config.py`, `sampling_config.py`, `curriculum_config.py`, `replay_config.py`, `evaluation_config.py` and
-`logging_config.py`. `overrides.py` turns `key=value` words into these.
+`rewards_config.py`, `rollout_config.py`, `sampling_config.py`, `curriculum_config.py`, `replay_config.py`,
+`evaluation_config.py` and `logging_config.py`. `overrides.py` turns `key=value` words into these.
 """
 
 from collections.abc import Mapping
@@ -27,6 +27,7 @@ from grpo_jax.objective_config import ObjectiveConfig
 from grpo_jax.records import ConfigError, Prompt
 from grpo_jax.replay_config import ReplayConfig, check_replay
 from grpo_jax.rewards_config import RewardPhase, RewardsConfig, check_phases, check_rewards
+from grpo_jax.rollout_config import RolloutConfig, RolloutFunction, check_rollout
 from grpo_jax.sampling_config import CompletionSettings, SamplingConfig, check_completions, check_sampling
 
 
@@ -119,6 +120,11 @@ class Domain:
     """Factor on the advantages of this domain's completions."""
     loss_weight: float = 1.0
     """Factor on the whole loss of this domain's completions."""
+    rollout: RolloutFunction | None = None
+    """Rollout function that makes the completions in several turns (a ready one's name, `module:function`,
+    `FILE.py:function`, or an async function); None samples one turn."""
+    rollout_settings: Mapping[str, Any] = field(default_factory=dict)
+    """Keyword settings of the rollout function."""
 
 
 @dataclass(frozen=True)
@@ -215,6 +221,7 @@ class RunConfig:
     curriculum: CurriculumConfig = CurriculumConfig()
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     rewards: RewardsConfig = field(default_factory=RewardsConfig)
+    rollout: RolloutConfig = field(default_factory=RolloutConfig)
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
     training: TrainingConfig = TrainingConfig()
     replay: ReplayConfig = field(default_factory=ReplayConfig)
@@ -280,6 +287,7 @@ def check_ranges(config: RunConfig) -> None:
     _check_mixing(config.data, config.domains, config.curriculum.adaptive.domain_weights)
     check_curriculum(config.curriculum.difficulty, config.curriculum.adaptive)
     check_rewards(config.rewards)
+    check_rollout(config.rollout)
     check_model(config.model)
     check_evaluation(config.evaluation)
     check_logging(config.logging)
@@ -297,7 +305,7 @@ def check_ranges(config: RunConfig) -> None:
             if domain.difficulty is None:
                 raise ConfigError(f"domains.{name}.schedule needs domains.{name}.difficulty, the rule of its buckets")
         check_completions(config.sampling_of(name), f"domains.{name}")
-        if not domain.rewards:
+        if not domain.rewards and domain.rollout is None:
             raise ConfigError(f"domains.{name}.rewards is empty; name at least one reward function")
         if "{prompt}" not in domain.prompt_template:
             raise ConfigError(f"domains.{name}.prompt_template lacks {{prompt}}")

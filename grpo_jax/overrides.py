@@ -88,8 +88,8 @@ def preset(beside: str | Path, section: str, name: str) -> Any:
 
 
 def config_as_dict(config: RunConfig) -> dict[str, Any]:
-    """The config as plain JSON values, tuples as lists."""
-    return json.loads(json.dumps(to_tree(config)))
+    """The config as plain JSON values, tuples as lists, functions by their names."""
+    return json.loads(json.dumps(to_tree(config), default=lambda own: f"{own.__module__}:{own.__qualname__}"))
 
 
 def config_hash(config: RunConfig) -> str:

@@ -15,7 +15,7 @@ from enum import StrEnum
 from typing import Any, Literal, Protocol
 
 import numpy as np
-from jaxtyping import Float32, Int32
+from jaxtyping import Bool, Float32, Int32
 
 Message = Mapping[str, str]
 """One turn of a conversation: {"role": "system" | "user" | "assistant", "content": text}."""
@@ -30,6 +30,22 @@ class ConfigError(ValueError):
 
     The command line prints the message alone and exits 2; it never shows a traceback for this class.
     """
+
+
+class RolloutEnd(StrEnum):
+    """How a rollout function came to its end. The first three leave a trajectory, the others none."""
+
+    DONE = "done"
+    TURN_LIMIT = "turn_limit"
+    TOKEN_LIMIT = "token_limit"
+    RAISED = "raised"
+    HUNG = "hung"
+    NONSENSE = "nonsense"
+
+    @property
+    def failed(self) -> bool:
+        """Whether there is nothing to learn from."""
+        return self in (RolloutEnd.RAISED, RolloutEnd.HUNG, RolloutEnd.NONSENSE)
 
 
 class RewardStatus(StrEnum):
@@ -94,20 +110,39 @@ class Prompt:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """Sampled ids and what the sampler knew about them.
+    """Sampled ids and what the sampler knew about them; of several turns also what the environment wrote between them.
 
     Attributes:
         token_ids: Sampled ids, the stop token included when one was sampled.
-        sampler_logprobs: Natural log-probability of each id under the full softmax at the sampling temperature.
-        finish_reason: Why sampling ended.
+        sampler_logprobs: Natural log-probability of each id under the full softmax at the sampling temperature; 0 for
+            ids that the environment wrote.
+        finish_reason: Why sampling ended, of several turns that of the last.
         truncated_logprobs: The same under the distribution renormalised after top-p, top-k and min-p; equal to
             `sampler_logprobs` where no cut is on.
+        turns: Turn that sampled each id, from 0; -1 for ids that are not the policy's to learn from, such as those that
+            the environment wrote. None is one turn that sampled all.
     """
 
     token_ids: Int32[np.ndarray, " C"]
     sampler_logprobs: Float32[np.ndarray, " C"]
     finish_reason: FinishReason
     truncated_logprobs: Float32[np.ndarray, " C"]
+    turns: Int32[np.ndarray, " C"] | None = None
+
+    @property
+    def turn_of_token(self) -> Int32[np.ndarray, " C"]:
+        """`turns`, given for a single turn too."""
+        return np.zeros(len(self.token_ids), np.int32) if self.turns is None else self.turns
+
+    @property
+    def sampled(self) -> Bool[np.ndarray, " C"]:
+        """Whether the policy sampled each id."""
+        return self.turn_of_token >= 0
+
+    @property
+    def num_sampled(self) -> int:
+        """Ids that the policy sampled."""
+        return int(self.sampled.sum())
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,15 +188,20 @@ class Rollout:
 
     Attributes:
         completion: The sampled ids.
-        text: The decoded completion up to a stop string, special tokens left out; what the rewards saw.
-        reward: Its typed outcome.
+        text: The decoded completion up to a stop string, special tokens left out, which the rewards saw; of several
+            turns the whole exchange.
+        reward: Its typed outcome; the total holds what single turns earned.
         policy_version: Number of optimizer updates behind the weights that sampled it.
+        turn_rewards: What each turn earned by itself; empty where there is only an outcome.
+        end: How its rollout function ended; of one that failed the completion is empty and the reward invalid.
     """
 
     completion: Completion
     text: str
     reward: Reward
     policy_version: int
+    turn_rewards: tuple[float, ...] = ()
+    end: RolloutEnd = RolloutEnd.DONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,8 +234,12 @@ class Tokenizer(Protocol):
         """Ids of plain text, no special tokens added."""
         ...
 
-    def encode_chat(self, messages: Sequence[Message]) -> list[int]:
+    def encode_chat(self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] | None = None) -> list[int]:
         """Ids of the conversation by the chat template, ending where the assistant's turn begins."""
+        ...
+
+    def encode_reply(self, messages: Sequence[Message]) -> list[int]:
+        """Ids that the chat template puts after an assistant's text: its end, the messages, a new turn's start."""
         ...
 
     def decode(self, token_ids: Sequence[int]) -> str:

@@ -3,7 +3,7 @@
 """Values by type hint: words of the command line to Python values, trees of plain values to frozen sections.
 
 Knows the hints that config sections use: bool, int, float, str, Literal, unions with None, tuples, mappings with
-string keys, and dataclasses of these. A tree is a dataclass as nested dicts.
+string keys, functions, and dataclasses of these. A tree is a dataclass as nested dicts.
 """
 
 import ast
@@ -12,7 +12,7 @@ import functools
 import json
 import math
 import types
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 T = TypeVar("T")
@@ -180,6 +180,8 @@ def _fits(hint: Any, value: Any) -> bool:
         return isinstance(value, list | tuple)
     if dataclasses.is_dataclass(hint) or _is_mapping(hint):
         return isinstance(value, Mapping)
+    if get_origin(hint) is Callable:
+        return callable(value)
     if hint is float:
         return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
     if hint is int:

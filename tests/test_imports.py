@@ -22,6 +22,7 @@ LEVELS = {
     "objective_config": 0,
     "replay_config": 0,
     "rewards_config": 0,
+    "rollout_config": 0,
     "sampling_config": 0,
     "typed_values": 0,
     "overrides": 0,

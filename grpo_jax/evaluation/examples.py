@@ -79,7 +79,7 @@ def _rows(group: RolloutGroup) -> list[dict[str, Any]]:
             "prompt": _text(problem.messages[-1]["content"] if problem.messages else ""),
             "text": _text(rollout.text),
             "prompt_tokens": len(group.prompt.token_ids),
-            "completion_tokens": len(rollout.completion.token_ids),
+            "completion_tokens": rollout.completion.num_sampled,
             "finish_reason": rollout.completion.finish_reason,
             "reason": _text(rollout.reward.reason),
         }

@@ -68,7 +68,7 @@ def domain_figures(domain: str, groups: Sequence[RolloutGroup], settings: Evalua
     figures["reward"] = _mean_over(judged, lambda rollout: rollout.reward.total or 0.0)
     for name in judged[0][0].reward.parts:
         figures[f"part/{name}"] = _mean_over(judged, lambda rollout, name=name: rollout.reward.parts.get(name, 0.0))
-    figures["length"] = float(np.mean([len(rollout.completion.token_ids) for rollout in everything]))
+    figures["length"] = float(np.mean([rollout.completion.num_sampled for rollout in everything]))
     figures["truncated"] = float(np.mean([rollout.completion.finish_reason == "length" for rollout in everything]))
     figures["invalid"] = 1 - sum(map(len, judged)) / len(everything)
     return {f"eval/{domain}/{name}": value for name, value in figures.items()}

@@ -7,7 +7,7 @@ class that `tokenizer_config.json` names, and so loses SmolLM2's rule of single 
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,8 @@ from grpo_jax.records import ConfigError, Message
 
 # Written by transformers 5 and either meaningless elsewhere or rejected by transformers 4, which vLLM may run on.
 _VERSION_FIVE_FIELDS = ("backend", "is_local", "local_files_only")
+_ANSWER = "the-assistant's-own-text"
+"""Stands for what was sampled, where a template is asked what comes after it."""
 
 
 class HuggingFaceTokenizer:
@@ -74,19 +76,50 @@ class HuggingFaceTokenizer:
         """Ids of plain text, no special tokens added."""
         return self.transformers_tokenizer.encode(text, add_special_tokens=False)
 
-    def encode_chat(self, messages: Sequence[Message]) -> list[int]:
+    def encode_chat(self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] | None = None) -> list[int]:
         """Ids of the conversation by the chat template, ending where the assistant's turn begins.
+
+        Args:
+            messages: All turns so far.
+            tools: JSON schemas of functions that the assistant may call, as the template writes them.
 
         Raises:
             ConfigError: Where the tokenizer has no chat template.
         """
+        return self._templated(messages, tools, tokenize=True)
+
+    def encode_reply(self, messages: Sequence[Message]) -> list[int]:
+        """Ids that the chat template puts after an assistant's text: its turn's end, the messages, a new turn's start.
+
+        Appended to sampled ids they go on with a conversation without encoding what was sampled again.
+
+        Raises:
+            ConfigError: Where the tokenizer has no chat template, or one that does not show the assistant's text.
+        """
+        before = [{"role": "user", "content": "."}, {"role": "assistant", "content": _ANSWER}]
+        text: str = self._templated([*before, *messages], None, tokenize=False)
+        _, shown, suffix = text.partition(_ANSWER)
+        if not shown:
+            raise ConfigError(
+                f"tokenizer {self.transformers_tokenizer.name_or_path}: its chat template leaves an assistant's text "
+                "out, so a conversation cannot go on after it"
+            )
+        return self.encode(suffix)
+
+    def _templated(self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] | None, tokenize: bool) -> Any:
         if not self.transformers_tokenizer.chat_template:
             raise ConfigError(
                 f"tokenizer {self.transformers_tokenizer.name_or_path}: no chat template; use an instruct model, or "
                 "add chat_template.jinja to the model folder"
             )
         turns = [dict(message) for message in messages]
-        return self.transformers_tokenizer.apply_chat_template(turns, add_generation_prompt=True, return_dict=False)
+        return self.transformers_tokenizer.apply_chat_template(
+            turns,
+            tools=None if tools is None else [dict(tool) for tool in tools],
+            add_generation_prompt=True,
+            tokenize=tokenize,
+            return_dict=False,
+        )
 
     def decode(self, token_ids: Sequence[int]) -> str:
         """Text of the ids, special tokens left out."""

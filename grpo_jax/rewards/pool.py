@@ -80,7 +80,9 @@ class RewardPool:
                 or it needs a sandbox and none works.
         """
         self._router = Router(domains, settings, phases)  # for its checks and names; it scores in the workers
-        self._domains, self._num_phases = dict(domains), len(phases)
+        # Workers score; how completions were made, perhaps by a function that cannot be pickled, is nothing to them.
+        self._domains = {name: replace(domain, rollout=None, rollout_settings={}) for name, domain in domains.items()}
+        self._num_phases = len(phases)
         settings = check_rewards_ready(domains, settings)
         self._patience_seconds = 2 * TaskLimits(settings).in_company.wall_seconds
         self._settings = settings

@@ -18,6 +18,7 @@ from grpo_jax.objective.advantages import (
 from grpo_jax.objective.overlong import soft_overlong_penalty
 from grpo_jax.objective.presets import ResolvedObjective
 from grpo_jax.records import RolloutGroup
+from grpo_jax.rollout.credit import credit_turns
 
 
 @dataclass(frozen=True)
@@ -29,9 +30,9 @@ class Judged:
         valid: Completions with a reward, in groups with at least two of them.
         trained: False takes a completion out of the loss and of its counts.
         zero_variance: Groups whose valid rewards, before any shaping, are all equal.
-        advantages: Of each completion, scaled by its domain; 0 where it is invalid or its group has no variance. For
-            `whitened` the mean over the completion's tokens.
-        token_advantages: Of each token; only where a completion's tokens differ (`whitened`).
+        advantages: Of each completion, scaled by its domain; 0 where it is invalid or its group has no variance. Where
+            its tokens differ the mean over them.
+        token_advantages: Of each token; only where a completion's tokens differ (`whitened`, or credit by turn).
     """
 
     rewards: Float64[np.ndarray, "P G"]
@@ -84,16 +85,30 @@ def judge(
     if objective.advantage == "whitened":
         if penalties is None:
             penalties = np.zeros((*lengths.shape, int(lengths.max())), np.float32)
-        mask = valid[..., None] & (np.arange(penalties.shape[-1]) < lengths[..., None])
+        mask = valid[..., None] & _sampled(groups, penalties.shape[-1])
         tokens = scale[:, None, None] * whitened_token_advantages(rewards, penalties, mask)
         advantages = tokens.sum(axis=-1) / np.maximum(mask.sum(axis=-1), 1)
     else:
         if penalties is not None:
             rewards = rewards - penalties.astype(np.float64).sum(axis=-1)
-        advantages = scale[:, None] * _compare(
-            rewards, valid, zero_variance, groups, domains or config.domains, objective
-        )
+        if config.rollout.credit == "end":
+            advantages = scale[:, None] * _compare(
+                rewards, valid, zero_variance, groups, domains or config.domains, objective
+            )
+        else:
+            credited = credit_turns(groups, rewards, valid, config, objective)
+            tokens, zero_variance = scale[:, None, None] * credited.token_advantages, credited.zero_variance
+            advantages = scale[:, None] * credited.advantages
     return Judged(rewards, valid, trained, zero_variance, advantages.astype(np.float32), tokens)
+
+
+def _sampled(groups: Sequence[RolloutGroup], num_tokens: int) -> Bool[np.ndarray, "P G C"]:
+    """Tokens that the policy sampled."""
+    mask = np.zeros((len(groups), len(groups[0].rollouts), num_tokens), bool)
+    for own, group in zip(mask, groups, strict=True):
+        for row, rollout in zip(own, group.rollouts, strict=True):
+            row[: len(rollout.completion.token_ids)] = rollout.completion.sampled
+    return mask
 
 
 def _total(total: float | None) -> float:

@@ -36,7 +36,7 @@ class TrainBatch(NamedTuple):
         prompt_ids: Right-padded prompts.
         prompt_lengths: Real tokens of each prompt, at least 1.
         response_ids: Right-padded responses; rows added as padding hold `pad_id`.
-        mask: True for sampled tokens that are trained on.
+        mask: True for sampled tokens that are trained on; False for what an environment wrote between them.
         weights: What each token's loss counts in the update's loss; 0 outside the mask.
         advantages: Of each token; the same for all of a response but where tokens have returns of their own.
         temperature: At which the row's prompt was sampled.
@@ -162,7 +162,7 @@ def pack(
     """
     sizes = [len(g.rollouts) if terms.places is None else terms.places for g, terms in zip(groups, rows, strict=True)]
     num_prompt = bucket_of(max(len(group.prompt.token_ids) for group in groups), plan.prompt_buckets)
-    longest = max(len(rollout.completion.token_ids) for group in groups for rollout in group.rollouts)
+    longest = max(1, *(len(rollout.completion.token_ids) for group in groups for rollout in group.rollouts))
     num_tokens = bucket_of(longest, plan.completion_buckets)
     lengths = [
         [len(r.completion.token_ids) if own[m] else 0 for m, r in enumerate(group.rollouts)]
@@ -178,6 +178,7 @@ def pack(
     per_token = (padded_rows, responses_per_row, num_tokens)
     response_ids = np.full(per_token, plan.pad_id, np.int32)
     mask = np.zeros(per_token, bool)
+    present = np.zeros(per_token, bool)
     sampler_logprobs = np.zeros(per_token, np.float32)
     behaviour_logprobs = np.zeros(per_token, np.float32)
     domain = np.zeros(padded_rows, np.int32)
@@ -203,7 +204,8 @@ def pack(
             response_ids[*place, :length] = completion.token_ids
             sampler_logprobs[*place, :length] = completion.sampler_logprobs
             behaviour_logprobs[*place, :length] = completion.truncated_logprobs
-            mask[*place, :length] = trained[g][member]
+            present[*place, :length] = trained[g][member]
+            mask[*place, :length] = completion.sampled & trained[g][member]
         row = own.stop
     for values in (sampler_logprobs, behaviour_logprobs):
         values[~mask] = 0.0
@@ -229,7 +231,7 @@ def pack(
         behaviour_logprobs,
         domain,
         replayed,
-        *lay_lines(mask, shape.lines),
+        *lay_lines(present, shape.lines),
     )
     batch = TrainBatch(*(values.reshape(num_microbatches, rows_per_microbatch, *values.shape[1:]) for values in by_row))
     if plan.tags is not None:

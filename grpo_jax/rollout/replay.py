@@ -102,6 +102,7 @@ class ReplayBuffer:
             "token_ids": np.concatenate([rollout.completion.token_ids for rollout in rollouts]),
             "sampler_logprobs": np.concatenate([rollout.completion.sampler_logprobs for rollout in rollouts]),
             "truncated_logprobs": np.concatenate([rollout.completion.truncated_logprobs for rollout in rollouts]),
+            "turns": np.concatenate([rollout.completion.turn_of_token for rollout in rollouts]),
             "advantages": np.concatenate([row[:length] for row, length in zip(advantages, lengths, strict=True)]),
         }
         block = io.BytesIO()
@@ -206,6 +207,7 @@ def _rebuilt(described: Mapping[str, Any], streams: Mapping[str, _Stream]) -> Re
             sampler_logprobs=streams["sampler_logprobs"].take(length),
             finish_reason=rollout["finish_reason"],
             truncated_logprobs=streams["truncated_logprobs"].take(length),
+            turns=streams["turns"].take(length),
         )
         row[:length] = streams["advantages"].take(length)
         rollouts.append((completion, rollout["total"], rollout["policy_version"]))

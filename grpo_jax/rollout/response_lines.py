@@ -37,13 +37,13 @@ def into_lines(lengths: Sequence[int], line_tokens: int) -> list[list[int]]:
 
 
 def lay_lines(
-    mask: Bool[np.ndarray, "rows R C"], num_lines: int
+    present: Bool[np.ndarray, "rows R C"], num_lines: int
 ) -> tuple[Int32[np.ndarray, "rows J C"], Int32[np.ndarray, "rows R C"]]:
-    """`line_tokens` and `places` of all rows."""
-    num_rows, _, num_tokens = mask.shape
+    """`line_tokens` and `places` of all rows; `present` are the tokens that the model reads, first ones of each."""
+    num_rows, _, num_tokens = present.shape
     line_tokens = np.full((num_rows, num_lines, num_tokens), -1, np.int32)
-    places = np.zeros(mask.shape, np.int32)
-    for row, lengths in enumerate(mask.sum(axis=-1).tolist()):
+    places = np.zeros(present.shape, np.int32)
+    for row, lengths in enumerate(present.sum(axis=-1).tolist()):
         for line, members in enumerate(into_lines(lengths, num_tokens)):
             start = 0
             for member in members:

@@ -74,7 +74,7 @@ def completion_row(step: int, prompt: Prompt, sample: int, rollout: Rollout, adv
         "parts": {name: float(value) for name, value in reward.parts.items()},
         "advantage": advantage,
         "prompt_tokens": len(prompt.token_ids),
-        "completion_tokens": len(completion.token_ids),
+        "completion_tokens": completion.num_sampled,
         "finish_reason": completion.finish_reason,
         "policy_version": rollout.policy_version,
     }

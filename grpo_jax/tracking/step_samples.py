@@ -35,7 +35,7 @@ def step_samples(groups: Sequence[RolloutGroup], advantages: Sequence[Sequence[f
     histograms: dict[str, np.ndarray] = {}
     texts: dict[str, str] = {}
     for domain, rows in by_domain.items():
-        lengths = [len(rollout.completion.token_ids) for _, rollout, _ in rows]
+        lengths = [rollout.completion.num_sampled for _, rollout, _ in rows]
         histograms[f"lengths/{domain}"] = np.array(lengths, np.float64)
         histograms[f"advantages/{domain}"] = np.array([value for *_, value in rows], np.float64)
         scored = [(group, rollout, rollout.reward.total) for group, rollout, _ in rows]

@@ -34,9 +34,10 @@ class InvalidWatch:
             TooManyInvalidError: More than `rewards.max_invalid_step` of this step's completions are invalid, or more
                 than `rewards.max_invalid_mean` over the last 20 steps.
         """
-        rollouts = [(group, rollout) for group in groups for rollout in group.rollouts]
+        # A rollout function that failed is counted by its own metrics; no checker was asked.
+        rollouts = [(group, rollout) for group in groups for rollout in group.rollouts if not rollout.end.failed]
         invalid = [pair for pair in rollouts if pair[1].reward.status is RewardStatus.INVALID]
-        share = len(invalid) / len(rollouts)
+        share = len(invalid) / max(len(rollouts), 1)
         self._shares.append(share)
         mean = math.fsum(self._shares) / len(self._shares)  # 20 x 0.02 is 0.4, which a plain sum misses
         if invalid:

@@ -24,6 +24,7 @@ from grpo_jax.objective.presets import ResolvedObjective, resolve
 from grpo_jax.parallel.rules import MESH_AXES, batch_multiple, replicated
 from grpo_jax.parallel.transfer import fetch, place
 from grpo_jax.records import RolloutGroup
+from grpo_jax.rollout.credit import check_credit
 from grpo_jax.rollout.group_filter import Judged, judge
 from grpo_jax.rollout.packing import make_plan
 from grpo_jax.rollout.replay import ReplayedGroup
@@ -77,6 +78,7 @@ class Learner:
         """
         self._config, self._session = config, session
         self._objective = resolve(config.objective, config.domains)
+        check_credit(config.rollout, self._objective)
         self._kl = KlController(config.objective.kl_target, config.objective.kl_horizon)
         self._updates_per_step = config.training.minibatches * config.training.epochs
         total_updates = total_steps * self._updates_per_step
@@ -274,7 +276,7 @@ def _initial(optimizer: optax.GradientTransformation, params: Params) -> TrainSt
 
 
 def _trained_tokens(groups: Sequence[RolloutGroup], judged: Judged) -> int:
-    lengths = np.array([[len(rollout.completion.token_ids) for rollout in group.rollouts] for group in groups])
+    lengths = np.array([[rollout.completion.num_sampled for rollout in group.rollouts] for group in groups])
     return int(lengths[judged.trained].sum())
 
 

@@ -25,7 +25,7 @@ def reward_metrics(groups: Sequence[RolloutGroup], config: RunConfig) -> dict[st
     metrics: dict[str, float] = {}
     everything = [rollout for group in groups for rollout in group.rollouts]
     metrics["reward/mean"] = _mean(_totals(everything))
-    metrics["length/mean"] = _mean([len(r.completion.token_ids) for r in everything])
+    metrics["length/mean"] = _mean([r.completion.num_sampled for r in everything])
     for name, domain in config.domains.items():
         own = [group for group in groups if group.prompt.problem.domain == name]
         rollouts = [rollout for group in own for rollout in group.rollouts]
@@ -34,13 +34,13 @@ def reward_metrics(groups: Sequence[RolloutGroup], config: RunConfig) -> dict[st
         if totals := _totals(rollouts):
             metrics[f"reward/{name}/mean"] = _mean(totals)
             scored = [rollout.reward for rollout in rollouts if rollout.reward.total is not None]
-            for part in domain.rewards:
+            for part in dict.fromkeys([*domain.rewards, *(part for reward in scored for part in reward.parts)]):
                 # A part that is off in the current phase has no values.
                 if values := [reward.parts[part] for reward in scored if part in reward.parts]:
                     metrics[f"reward/{name}/{part}"] = _mean(values)
         for status in RewardStatus:
             metrics[f"reward_status/{name}/{status}"] = _mean([r.reward.status == status for r in rollouts])
-        metrics[f"length/{name}/mean"] = _mean([len(r.completion.token_ids) for r in rollouts])
+        metrics[f"length/{name}/mean"] = _mean([r.completion.num_sampled for r in rollouts])
         metrics[f"length/{name}/truncated"] = _mean([r.completion.finish_reason == "length" for r in rollouts])
     return metrics
 
@@ -48,7 +48,7 @@ def reward_metrics(groups: Sequence[RolloutGroup], config: RunConfig) -> dict[st
 def objective_metrics(groups: Sequence[RolloutGroup], learned: Learned) -> dict[str, float]:
     """Loss, gradient, KL, clipping and sampler mismatch; token means are over all trained tokens of the step."""
     judged = learned.judged
-    lengths = np.array([[len(r.completion.token_ids) for r in group.rollouts] for group in groups])
+    lengths = np.array([[r.completion.num_sampled for r in group.rollouts] for group in groups])
     tokens = np.where(judged.trained, lengths, 0)
     sums = learned.statistics
 
@@ -97,7 +97,7 @@ def replay_metrics(
         return metrics
     ages = np.array([policy_version - own.policy_version for own in replayed])
     counts = np.array([len(own.group.rollouts) for own in replayed])
-    tokens = np.array([sum(len(r.completion.token_ids) for r in own.group.rollouts) for own in replayed])
+    tokens = np.array([sum(r.completion.num_sampled for r in own.group.rollouts) for own in replayed])
     weights, kl = (values[: len(replayed)].sum(axis=1) for values in (learned.replayed.correction, learned.replayed.kl))
     metrics["replay/rollouts"] = float(counts.sum())
     metrics["replay/staleness_mean"] = _mean(ages)

@@ -82,10 +82,11 @@ class TwinUsage:
         """Uses of each id inside the tags, and the number of all tokens."""
         rows = [rollout.completion.token_ids for group in groups for rollout in group.rollouts]
         starts = [self._tags.start_state(group.prompt.token_ids) for group in groups for _ in group.rollouts]
-        lengths = np.array([len(row) for row in rows])
-        ids = np.zeros((len(rows), int(lengths.max())), np.int32)
-        for row, own in zip(ids, rows, strict=True):
+        sampled = [rollout.completion.sampled for group in groups for rollout in group.rollouts]
+        ids = np.zeros((len(rows), max(1, *map(len, rows))), np.int32)
+        real = np.zeros(ids.shape, bool)
+        for row, places, own, by_policy in zip(ids, real, rows, sampled, strict=True):
             row[: len(own)] = own
-        real = np.arange(ids.shape[1]) < lengths[:, None]
+            places[: len(own)] = by_policy
         inside = self._tags.inside(ids, np.array(starts)) & real
-        return np.bincount(ids[inside], minlength=len(self._counts)), int(lengths.sum())
+        return np.bincount(ids[inside], minlength=len(self._counts)), int(real.sum())

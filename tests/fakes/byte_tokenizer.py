@@ -31,10 +31,17 @@ class ByteTokenizer:
         """One id a byte."""
         return list(text.encode())
 
-    def encode_chat(self, messages: Sequence[Message]) -> list[int]:
+    def encode_chat(self, messages: Sequence[Message], tools: object = None) -> list[int]:
         """Lines of `role: content`, then `assistant:`."""
+        return self.encode(self._lines(messages))
+
+    def encode_reply(self, messages: Sequence[Message]) -> list[int]:
+        """The end of the assistant's line, and the lines after it."""
+        return self.encode("\n" + self._lines(messages))
+
+    def _lines(self, messages: Sequence[Message]) -> str:
         lines = [f"{message['role']}: {message['content']}\n" for message in messages]
-        return self.encode("".join(lines) + "assistant:")
+        return "".join(lines) + "assistant:"
 
     def decode(self, token_ids: Sequence[int]) -> str:
         """Text of the bytes; pad, stop and unused ids are left out."""
