@@ -21,6 +21,7 @@ from grpo_jax.models.reasoning_tags import ReasoningTags
 from grpo_jax.models.tokenizer import HuggingFaceTokenizer
 from grpo_jax.models.transformer import Params, abstract_params
 from grpo_jax.models.vocabulary import TokenMap
+from grpo_jax.parallel.compile_cache import keep_compiled_programs
 from grpo_jax.parallel.device_memory import device_bytes
 from grpo_jax.parallel.mesh import make_mesh
 from grpo_jax.parallel.rules import param_shardings
@@ -84,6 +85,7 @@ def open_session(config: RunConfig, published: Published | None = None, *, free_
     Raises:
         ConfigError: The model or the mesh cannot be had as configured, or a limit exceeds the model's context.
     """
+    keep_compiled_programs(config.parallel.compile_cache)
     mesh = make_mesh(config.parallel)
     model = with_reasoning_vocabulary(published or load_published(config.model.path), config.model)
     tags = reasoning_tags(model)

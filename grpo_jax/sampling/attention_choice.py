@@ -17,6 +17,7 @@ from jax.sharding import Mesh
 
 from grpo_jax.models.architecture import Architecture
 from grpo_jax.models.attention_parts import merge_parts
+from grpo_jax.parallel.processes import exchange
 from grpo_jax.records import ConfigError
 from grpo_jax.sampling.kernels.ragged_columns import ragged_reference
 from grpo_jax.sampling.ragged_attention import XLA_ATTENTION, DecodeAttention, ragged_kernel
@@ -54,6 +55,8 @@ def choose_decode_attention(
     how, obstacle = _kernel_for(device, arch.head_size, chunk_tokens)
     if how is not None:
         obstacle = kernel_fault(how, device, arch.num_heads // arch.num_kv_heads, arch.head_size, jnp.dtype(dtype).name)
+        # One program runs on all processes' devices, so what one of them cannot have none can.
+        obstacle = next((found for found in exchange(obstacle) if found is not None), None)
         if obstacle is None:
             return _say(how, f"model.attention={requested}, {device.device_kind}, head size {arch.head_size}")
     if requested == "pallas":

@@ -30,6 +30,8 @@ from grpo_jax.evaluation.examples import truncate_examples, write_examples
 from grpo_jax.evaluation.forgetting import BestSoFar
 from grpo_jax.models.lora import merged
 from grpo_jax.overrides import config_as_dict
+from grpo_jax.parallel.compile_cache import keep_compiled_programs
+from grpo_jax.parallel.compile_watch import CompileWatch
 from grpo_jax.parallel.device_memory import device_bytes, memory_explained
 from grpo_jax.parallel.device_peaks import peak_flops_of_all
 from grpo_jax.parallel.mesh import make_mesh
@@ -108,13 +110,14 @@ def train(config: RunConfig, resume: str = "auto") -> RunResult:
         NonFiniteError: A loss or gradient became NaN or infinite; the last checkpoint stands.
         LostProcessError: Another process of the run has ended; the last checkpoint stands.
     """
+    keep_compiled_programs(config.parallel.compile_cache)
     join_processes(config.parallel)
     folder = RunFolder(config.output_dir, config.exp_name)
     folder.create()
     set_up_logging(folder.log(jax.process_index()), console_level=logging.INFO if is_main() else logging.WARNING)
     try:
-        with naming_lost_processes(), ExitStack() as stack:
-            return _Run(config, folder, resume, stack).run()
+        with naming_lost_processes(), CompileWatch() as compiling, ExitStack() as stack:
+            return _Run(config, folder, resume, stack, compiling).run()
     finally:
         close_logging()
 
@@ -122,8 +125,8 @@ def train(config: RunConfig, resume: str = "auto") -> RunResult:
 class _Run:
     """One start of a run: what was set up, and the chapters of the loop."""
 
-    def __init__(self, config: RunConfig, folder: RunFolder, resume: str, stack: ExitStack):
-        self._config, self._folder = config, folder
+    def __init__(self, config: RunConfig, folder: RunFolder, resume: str, stack: ExitStack, compiling: CompileWatch):
+        self._config, self._folder, self._compiling = config, folder, compiling
         if not config.domains:
             raise ConfigError("domains is empty; a run needs at least one domain")
         self._log = RunLog(folder, config, config_as_dict(config), jax.process_index(), jax.process_count())
@@ -174,11 +177,12 @@ class _Run:
                 step = self._done + 1
                 with self._log.profiled(step):
                     metrics = self._step(step)
+                self._compiling.first_step_done()
                 if self._evaluator and every and (step % every == 0 or step == self._total_steps):
                     figures = self._evaluate(step)
                     metrics |= figures
                     self._log.note(_evaluation_line(step, figures))
-                self._log.write(step, metrics)
+                self._log.write(step, {**metrics, **self._compiling.take()})
                 self._done = step
                 self._save_if_due()
             # Whether it ended or was stopped, however late the signal came.
