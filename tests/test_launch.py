@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPTS = [ROOT / "launch" / name for name in ("quickstart.sh", "test.sh", "gpu.sh", "tpu_pod.sh")]
 BATCH_SCRIPT = ROOT / "launch" / "slurm" / "train.sbatch"
-ALL = [*sorted((ROOT / "launch").glob("*.sh")), BATCH_SCRIPT, ROOT / ".ci" / "run"]
+ALL = [*sorted((ROOT / "launch").rglob("*.sh")), BATCH_SCRIPT, ROOT / ".ci" / "run"]
 CONFIG = "configs/quickstart.py"
 
 
