@@ -251,7 +251,8 @@ def _time_charts(runs: Mapping[str, Columns]) -> Iterator[Chart]:
     """Where the wall time of a step goes; what no phase accounts for is `other`. Evaluations are beside the step."""
     for run, rows in runs.items():
         names = [name for name in _names({run: rows}) if re.fullmatch(r"time/.+_seconds", name)]
-        phases = sorted(name for name in names if name != "time/step_seconds")
+        # Compiling happens within the other phases.
+        phases = sorted(name for name in names if name not in ("time/step_seconds", "time/compile_seconds"))
         if not phases:
             continue
         within = [name for name in phases if name != "time/evaluation_seconds"]

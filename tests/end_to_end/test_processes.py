@@ -8,11 +8,13 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from grpo_jax.tracking.metrics import read_metrics
+from tests.fakes.network_hosts import NetworkHost, network_hosts, no_network_hosts
 from tests.fakes.tiny_run import tiny_run
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -45,11 +47,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def start(folder: Path, name: str, processes: int, devices: int, *words: str) -> list[subprocess.Popen[str]]:
-    """`grpo-jax train` in so many connected processes with so many devices each."""
+def start(
+    folder: Path, name: str, processes: int, devices: int, *words: str, hosts: Sequence[NetworkHost] = ()
+) -> list[subprocess.Popen[str]]:
+    """`grpo-jax train` in so many connected processes with so many devices each, one a host where there are hosts."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]
+    address = hosts[0].address if hosts else "127.0.0.1"
     environment = os.environ | {
         "PYTHONPATH": str(ROOT),
         "JAX_PLATFORMS": "cpu",
@@ -57,10 +62,13 @@ def start(folder: Path, name: str, processes: int, devices: int, *words: str) ->
         "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices} --xla_backend_optimization_level=0",
     }
     if processes > 1:
-        environment |= {"JAX_COORDINATOR_ADDRESS": f"127.0.0.1:{port}", "JAX_NUM_PROCESSES": str(processes)}
+        environment |= {"JAX_COORDINATOR_ADDRESS": f"{address}:{port}", "JAX_NUM_PROCESSES": str(processes)}
     return [
         subprocess.Popen(
-            [sys.executable, "-m", "grpo_jax", "train", "config.py", f"exp_name={name}", *words],
+            [
+                *(hosts[index].command if hosts else ()),
+                *(sys.executable, "-m", "grpo_jax", "train", "config.py", f"exp_name={name}", *words),
+            ],
             cwd=folder,
             env=environment | {"JAX_PROCESS_ID": str(index)},
             text=True,
@@ -129,3 +137,13 @@ def test_a_lost_process_ends_the_others_and_another_number_of_them_resumes(folde
     assert "Traceback" not in shown
     finish(start(folder, "lost", 4, 1))
     assert_same_figures(folder / "out" / "lost", single)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("processes", "devices"), [(2, 2), (4, 1)])
+def test_hosts_on_a_network_equal_one_process(folder: Path, single: Path, processes: int, devices: int) -> None:
+    if reason := no_network_hosts():
+        pytest.skip(reason)
+    with network_hosts(processes) as hosts:
+        finish(start(folder, f"network{processes}", processes, devices, hosts=hosts))
+    assert_same_figures(folder / "out" / f"network{processes}", single)

@@ -13,6 +13,7 @@ import pytest
 from grpo_jax.config import ParallelConfig
 from grpo_jax.parallel.processes import any_process, exchange, is_main, join_processes
 from grpo_jax.records import ConfigError
+from tests.fakes.network_hosts import network_hosts, no_network_hosts
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -46,15 +47,32 @@ except ConfigError as error:
 """
 
 
+UNPLUGGED = """
+import sys
+from grpo_jax.config import ParallelConfig
+from grpo_jax.parallel.processes import LostProcessError, exchange, join_processes, leave, naming_lost_processes
+
+join_processes(ParallelConfig(heartbeat_seconds=10))
+try:
+    with naming_lost_processes():
+        while True:
+            assert exchange("here") == ["here", "here"]
+            print("exchanged", flush=True)
+except LostProcessError as error:
+    print(error, flush=True)
+    leave(1)
+"""
+
+
 def free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return listener.getsockname()[1]
 
 
-def start(code: str, **environment: str) -> subprocess.Popen[str]:
+def start(code: str, *before: str, **environment: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-c", code],
+        [*before, sys.executable, "-c", code],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu", "XLA_FLAGS": "", **environment},
         stdout=subprocess.PIPE,
@@ -78,6 +96,42 @@ def test_values_of_any_size_reach_every_process():
         shown, _ = process.communicate(timeout=180)
         assert process.returncode == 0, shown
         assert "exchanged 3 3" in shown
+
+
+@pytest.mark.slow
+def test_a_host_that_falls_silent_ends_the_other_with_a_clear_line():
+    if reason := no_network_hosts():
+        pytest.skip(reason)
+    with network_hosts(2) as hosts:
+        started = [
+            start(
+                UNPLUGGED,
+                *host.command,
+                JAX_COORDINATOR_ADDRESS=f"{hosts[0].address}:9876",
+                JAX_NUM_PROCESSES="2",
+                JAX_PROCESS_ID=str(index),
+            )
+            for index, host in enumerate(hosts)
+        ]
+        try:
+            for process in started:
+                assert process.stdout is not None
+                shown = [process.stdout.readline()]
+                while shown[-1] and shown[-1] != "exchanged\n":
+                    shown.append(process.stdout.readline())
+                assert shown[-1], shown
+            hosts[1].unplug()
+            shown, _ = started[0].communicate(timeout=200)
+        finally:
+            for process in started:
+                process.kill()
+                process.wait()
+                assert process.stdout is not None
+                process.stdout.close()
+    last = "\n".join(line for line in shown.splitlines() if line != "exchanged")
+    assert started[0].returncode != 0
+    # The collective's own timeout gives our line, a heartbeat's JAX's; whichever comes first ends the process.
+    assert "another process of this run has ended" in last or "another task died" in last, last
 
 
 def test_a_coordinator_that_never_comes_is_named():

@@ -77,6 +77,7 @@ def test_difficulty_is_a_stack_with_the_targets_as_its_borders():
 
 def test_time_by_phase_adds_up_to_the_step_and_evaluation_stands_beside_it():
     rows = [{"time/sampling_seconds": 2.0, "time/update_seconds": 1.0, "time/step_seconds": 3.5} for _ in range(4)]
+    rows[0]["time/compile_seconds"] = 1.5  # within sampling and update
     rows[3]["time/evaluation_seconds"] = 8.0
     found = chart({"run": run_of(*rows)}, "Time by phase")
     assert {one.name: one.values for one in found.series} == {
