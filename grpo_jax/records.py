@@ -119,6 +119,8 @@ class Completion:
         finish_reason: Why sampling ended, of several turns that of the last.
         truncated_logprobs: The same under the distribution renormalised after top-p, top-k and min-p; equal to
             `sampler_logprobs` where no cut is on.
+        versions: Policy version of the weights that sampled each id, -1 where the id was given and not sampled; None
+            where all were sampled by `Rollout.policy_version`.
         turns: Turn that sampled each id, from 0; -1 for ids that are not the policy's to learn from, such as those that
             the environment wrote. None is one turn that sampled all.
     """
@@ -127,6 +129,7 @@ class Completion:
     sampler_logprobs: Float32[np.ndarray, " C"]
     finish_reason: FinishReason
     truncated_logprobs: Float32[np.ndarray, " C"]
+    versions: Int32[np.ndarray, " C"] | None = None
     turns: Int32[np.ndarray, " C"] | None = None
 
     @property

@@ -5,11 +5,10 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from grpo_jax.models.transformer import Params
-from grpo_jax.parallel.device_memory import memory_explained
 from grpo_jax.sampling.lane_memory import LaneMemory, batch_shape
+from grpo_jax.sampling.live import Counts, LiveSampling
 from grpo_jax.sampling.programs import Programs
-from grpo_jax.sampling.request import Sample, SampleRequest
-from grpo_jax.sampling.schedule import Counts, Schedule
+from grpo_jax.sampling.request import Room, Sample, SampleRequest
 from grpo_jax.sampling.serving import ServingWeights
 from grpo_jax.sampling.transcripts import Decode
 
@@ -70,29 +69,43 @@ class SamplingEngine:
             DeviceMemoryError: The caches do not fit a device.
         """
         for request in requests:
-            self._check(request, num_samples)
+            self._check(request)
         if not requests:
             return
-        num_slots, num_lanes = self.batch_shape(len(requests), num_samples)
+        room = Room.of(requests, num_samples)
+        with self.open(weights, room=room, num_prompts=len(requests), seed=seed) as live:
+            for request in requests:
+                live.submit(request, num_samples, step=step)
+            while not live.idle:
+                yield from live.advance()
+
+    def open(
+        self, weights: ServingWeights, *, room: Room, num_prompts: int, seed: int, policy_version: int = 0
+    ) -> LiveSampling:
+        """Sampling that goes on: requests come in at any time.
+
+        Args:
+            weights: From `serve`.
+            room: What requests will need at most.
+            num_prompts: Prompts that will be there at once, of which the batch's shape follows as for a call of
+                `sample`.
+            seed: Run seed, 0 or more.
+            policy_version: Of the weights; samples tell by which version each of their tokens was sampled.
+        """
+        num_slots, num_lanes = self.batch_shape(num_prompts, room.num_samples)
         multiple = self._programs.num_shards
-        settings = {
-            "sampling.lanes": num_slots * num_lanes,
-            "sampling.max_completion_tokens": max(request.max_tokens for request in requests),
-            "data.max_prompt_tokens": self._programs.max_prompt_tokens,
-        }
-        with memory_explained("sampling", settings):
-            yield from Schedule(
-                self._programs,
-                weights,
-                requests,
-                num_samples,
-                num_slots=-(-num_slots // multiple) * multiple,
-                num_lanes=num_lanes,
-                seed=seed,
-                step=step,
-                counts=self.counts,
-                decode=self._decode,
-            ).run()
+        return LiveSampling(
+            self._programs,
+            weights,
+            room,
+            num_slots=-(-num_slots // multiple) * multiple,
+            num_lanes=num_lanes,
+            seed=seed,
+            policy_version=policy_version,
+            counts=self.counts,
+            decode=self._decode,
+            check=self._check,
+        )
 
     def batch_shape(self, num_prompts: int, num_samples: int) -> tuple[int, int]:
         """Prompts that a call of this size decodes at once, and samples of each."""
@@ -101,7 +114,7 @@ class SamplingEngine:
             lanes = self._memory.lanes(num_prompts, num_samples, self._slots)
         return batch_shape(num_prompts, num_samples, self._slots, lanes)
 
-    def _check(self, request: SampleRequest, num_samples: int) -> None:
+    def _check(self, request: SampleRequest) -> None:
         length = len(request.token_ids)
         if length > self._programs.max_prompt_tokens:
             raise ValueError(f"prompt of {length} tokens exceeds max_prompt_tokens={self._programs.max_prompt_tokens}")
@@ -109,9 +122,4 @@ class SamplingEngine:
             raise ValueError(
                 f"max_tokens={request.max_tokens} after a prompt of {length} tokens exceeds the model's context of "
                 f"{self._programs.max_positions}"
-            )
-        limits = request.sample_limits
-        if limits and (len(limits) != num_samples or min(limits) < 1 or max(limits) > request.max_tokens):
-            raise ValueError(
-                f"sample_limits {limits} must be {num_samples} numbers from 1 to max_tokens={request.max_tokens}"
             )

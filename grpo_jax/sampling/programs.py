@@ -24,9 +24,10 @@ from grpo_jax.parallel.transfer import place
 from grpo_jax.sampling.buckets import SMALLEST_PROMPT, buckets_up_to
 from grpo_jax.sampling.decode import decode_chunk
 from grpo_jax.sampling.prefill import prefill
+from grpo_jax.sampling.prefix import prefill_prefixes, put_prefixes
 from grpo_jax.sampling.ragged_attention import XLA_ATTENTION, DecodeAttention, own_attention
 from grpo_jax.sampling.serving import serving_names, serving_view
-from grpo_jax.sampling.state import Lanes, Slots, compact, empty_state, grow, own_columns, put_groups
+from grpo_jax.sampling.state import Lanes, Slots, compact, empty_state, own_columns, put_groups, resize
 from grpo_jax.sampling.token_choice import padded_vocab
 
 
@@ -48,8 +49,8 @@ class Programs:
         tags: Automaton of the reasoning tags; None for a model without twins.
         tag_table: The same on the devices.
         serve: Parameters to serving weights.
-        prefill, chunk, empty_state, put_groups, grow, compact: The functions of `prefill.py`, `decode.py` and
-            `state.py`; those that change lanes take them over.
+        prefill, chunk, empty_state, put_groups, resize, compact, prefill_prefixes, put_prefixes: The functions of
+            `prefill.py`, `decode.py`, `state.py` and `prefix.py`; those that change lanes take them over.
     """
 
     def __init__(
@@ -144,9 +145,20 @@ class Programs:
             donate_argnames=("slots", "lanes"),
             out_shardings=(slots, lanes),
         )
-        self.grow = self._program("grow", grow, static_argnames="columns", out_shardings=own_kv)
+        self.resize = self._program("resize", resize, static_argnames="columns", out_shardings=own_kv)
         self.compact = self._program(
             "compact", partial(compact, num_shards=self.num_shards), out_shardings=(slots, lanes)
+        )
+        self.prefill_prefixes = self._program(
+            "prefill_prefixes",
+            partial(prefill_prefixes, arch=arch, num_shards=self.num_shards),
+            out_shardings=prompt_kv,
+        )
+        self.put_prefixes = self._program(
+            "put_prefixes",
+            partial(put_prefixes, chunk_tokens=chunk_tokens, num_shards=self.num_shards),
+            donate_argnames=("lanes", "limit"),
+            out_shardings=(lanes, self.by_slot),
         )
 
     def with_twins(self, token_ids: Iterable[int]) -> list[int]:

@@ -86,7 +86,9 @@ class NewGroup(NamedTuple):
     Attributes:
         slot: Its slot within the row's shard, counted from the shard's first; past the last one where the row is fill.
         prompt_length: As in `Slots`, like those that follow.
+        first_sample: First sample that the slot's lanes take up.
         seed: Of the noise.
+        step: Training step, part of the noise.
         stream: Names the prompt's noise.
         tag_state: As in `Slots`.
     """
@@ -94,12 +96,14 @@ class NewGroup(NamedTuple):
     slot: Int32[Array, " n"]
     prompt_length: Int32[Array, " n"]
     last_token: Int32[Array, " n"]
+    first_sample: Int32[Array, " n"]
     num_samples: Int32[Array, " n"]
     limit: Int32[Array, "n G"]
     stop_ids: Int32[Array, "n stops"]
     temperature: Float32[Array, " n"]
     cuts: Cuts
     seed: UInt32[Array, " n"]
+    step: UInt32[Array, " n"]
     stream: UInt32[Array, " n"]
     tag_state: Int32[Array, " n"] | None = None
 
@@ -142,7 +146,7 @@ def empty_state(
         stop_ids=ints(num_slots, num_stops) - 1,
         temperature=jnp.zeros(by_slot),
         cuts=Cuts(jnp.ones(by_slot), ints(*by_slot), jnp.zeros(by_slot)),
-        key=_group_keys(jnp.uint32(0), jnp.zeros(by_slot, jnp.uint32), jnp.zeros(by_slot, jnp.uint32)),
+        key=_group_keys(*[jnp.zeros(by_slot, jnp.uint32)] * 3),
         tag_state=ints(*by_slot) if arch.num_twins else None,
     )
     lanes = Lanes(
@@ -160,7 +164,7 @@ def empty_state(
 
 
 def put_groups(
-    slots: Slots, lanes: Lanes, new: NewGroup, prompt_kv: list[KeysValues], step: UInt32[Array, ""], *, num_shards: int
+    slots: Slots, lanes: Lanes, new: NewGroup, prompt_kv: list[KeysValues], *, num_shards: int
 ) -> tuple[Slots, Lanes]:
     """Give slots to new prompts; whatever their lanes held is dropped.
 
@@ -169,7 +173,6 @@ def put_groups(
         lanes: Their samples.
         new: The same number of rows for each shard, in the order of the shards.
         prompt_kv: From `prefill`, for the rows of `new`; at most as many columns as the slots have.
-        step: Training step, part of the noise.
         num_shards: Parts that the slots are split into.
     """
 
@@ -178,7 +181,7 @@ def put_groups(
             place = (index, slice(None), slice(rows.shape[2])) if own.ndim == 4 else (index,)
             return own.at[place].set(rows, mode="drop")
 
-        return _by_shard(on_shard, num_shards, leaf, new.slot, values)
+        return by_shard(on_shard, num_shards, leaf, new.slot, values)
 
     values = Slots(
         prompt_kv=prompt_kv,
@@ -189,22 +192,23 @@ def put_groups(
         stop_ids=new.stop_ids,
         temperature=new.temperature,
         cuts=new.cuts,
-        key=_group_keys(step, new.seed, new.stream),
+        key=_group_keys(new.step, new.seed, new.stream),
         tag_state=new.tag_state,
     )
     all_done = jnp.ones((*new.slot.shape, lanes.done.shape[1]), bool)
     return jax.tree.map(put, slots, values), lanes._replace(
-        done=put(lanes.done, all_done), next_sample=put(lanes.next_sample, jnp.zeros_like(new.slot))
+        done=put(lanes.done, all_done), next_sample=put(lanes.next_sample, new.first_sample)
     )
 
 
-def grow(own_kv: list[KeysValues], *, columns: tuple[int, ...]) -> list[KeysValues]:
-    """Widen each layer's own cache to so many columns, the new ones empty."""
+def resize(own_kv: list[KeysValues], *, columns: tuple[int, ...]) -> list[KeysValues]:
+    """Give each layer's own cache so many columns: the first of those it has, and empty ones."""
 
-    def widen(cache: Array, num_columns: int) -> Array:
-        return jnp.pad(cache, ((0, 0), (0, 0), (0, 0), (0, num_columns - cache.shape[3]), (0, 0)))
+    def resized(cache: Array, num_columns: int) -> Array:
+        kept = cache[:, :, :, :num_columns]
+        return jnp.pad(kept, ((0, 0), (0, 0), (0, 0), (0, num_columns - kept.shape[3]), (0, 0)))
 
-    return [(widen(k, own), widen(v, own)) for (k, v), own in zip(own_kv, columns, strict=True)]
+    return [(resized(k, own), resized(v, own)) for (k, v), own in zip(own_kv, columns, strict=True)]
 
 
 def compact(
@@ -217,7 +221,7 @@ def compact(
     *,
     num_shards: int,
 ) -> tuple[Slots, Lanes]:
-    """Gather slots, and in each of them lanes, into a smaller batch.
+    """Gather slots, and in each of them lanes, into a batch of another shape.
 
     Args:
         slots: The prompts.
@@ -229,11 +233,11 @@ def compact(
         num_shards: Parts that the slots are split into.
     """
     slots, next_sample = jax.tree.map(
-        lambda leaf: _by_shard(lambda own, index: own[index], num_shards, leaf, slot_index), (slots, lanes.next_sample)
+        lambda leaf: by_shard(lambda own, index: own[index], num_shards, leaf, slot_index), (slots, lanes.next_sample)
     )
 
     def gather(leaf: Array) -> Array:
-        return _by_shard(lambda own, n, c: own[n[:, None], c], num_shards, leaf, slot_index, lane_index)
+        return by_shard(lambda own, n, c: own[n[:, None], c], num_shards, leaf, slot_index, lane_index)
 
     kept = jax.tree.map(gather, lanes._replace(next_sample=None))
     return slots, kept._replace(
@@ -243,18 +247,20 @@ def compact(
     )
 
 
-def _by_shard(change: Callable[..., Array], num_shards: int, *arrays: Array) -> Array:
+def by_shard(change: Callable[..., Array], num_shards: int, *arrays: Array) -> Array:
     """Apply a change to each of the equal parts of the arrays' first dims."""
     parts = [array.reshape(num_shards, -1, *array.shape[1:]) for array in arrays]
     changed = jax.vmap(change)(*parts)
     return changed.reshape(-1, *changed.shape[2:])
 
 
-def _group_keys(step: UInt32[Array, ""], seeds: UInt32[Array, " n"], streams: UInt32[Array, " n"]) -> Key[Array, " n"]:
+def _group_keys(
+    steps: UInt32[Array, " n"], seeds: UInt32[Array, " n"], streams: UInt32[Array, " n"]
+) -> Key[Array, " n"]:
     """Threefry keys of (seed, step, stream): the same wherever and beside whatever a prompt is decoded."""
 
-    def key(seed: UInt32[Array, ""], stream: UInt32[Array, ""]) -> Key[Array, ""]:
+    def key(step: UInt32[Array, ""], seed: UInt32[Array, ""], stream: UInt32[Array, ""]) -> Key[Array, ""]:
         base = jax.random.fold_in(jax.random.key(seed, impl="threefry2x32"), step)
         return jax.random.fold_in(base, stream)
 
-    return jax.vmap(key)(seeds, streams)
+    return jax.vmap(key)(steps, seeds, streams)

@@ -11,7 +11,7 @@ from jaxtyping import Float32, Int8, Int32
 
 from grpo_jax.records import Completion
 from grpo_jax.sampling.decode import STOPPED
-from grpo_jax.sampling.request import Sample, SampleRequest
+from grpo_jax.sampling.request import Partial
 from grpo_jax.sampling.stop_strings import StopSearch
 
 Decode = Callable[[Sequence[int]], str]
@@ -32,102 +32,140 @@ class HostChunk(NamedTuple):
     finish: Int8[np.ndarray, "N C chunk"]
 
 
+class Ended(NamedTuple):
+    """A sample that ended in a chunk; `unknown` where the device goes on with it, as it knows no stop strings."""
+
+    row: int
+    completion: Completion
+    unknown: bool
+
+
 class _End(NamedTuple):
     num_tokens: int
     stopped: bool
+    unknown: bool = False
+
+
+class _Search(NamedTuple):
+    """The search for a row's stop strings, and the tokens before the first that it is fed with."""
+
+    search: StopSearch
+    offset: int
 
 
 class Transcripts:
-    """Tokens and log-probabilities of every sample of a call, and the searches for the strings that end them.
+    """Tokens and log-probabilities of the samples in slots, one a row, and the searches for strings that end them."""
 
-    Attributes:
-        unfinished: For each request the number of its samples that have not ended.
-        started: For each request the number of its samples that some lane has taken up.
-        killed: Samples by request that ended at a stop string, of which the device does not know.
-    """
-
-    def __init__(self, requests: Sequence[SampleRequest], num_samples: int, decode: Decode | None):
+    def __init__(self, num_rows: int, num_tokens: int, decode: Decode | None):
         """Reserve room; the system hands memory out as pages are written, so long limits cost nothing by themselves.
 
         Args:
-            requests: All of a call.
-            num_samples: Samples of each.
+            num_rows: Samples at once.
+            num_tokens: Of the longest one.
             decode: Needed where a request has stop strings.
-
-        Raises:
-            ValueError: It is needed and missing.
         """
-        shape = (len(requests), num_samples, max(request.max_tokens for request in requests))
-        self._tokens = np.zeros(shape, np.int32)
+        shape = (num_rows, num_tokens)
+        self._tokens, self._versions = np.zeros(shape, np.int32), np.zeros(shape, np.int32)
         self._logprobs, self._truncated = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
-        self._finished = np.zeros(shape[:2], bool)
-        self.unfinished = np.full(len(requests), num_samples)
-        self.started = np.zeros(len(requests), np.int64)
-        self.killed: dict[int, list[int]] = {}
-        self._strings = [request.stop_strings for request in requests]
-        if decode is None and any(self._strings):
-            raise ValueError("a request has stop_strings, and the sampler was made without a tokenizer's decode")
+        self._lengths = np.zeros(num_rows, np.int64)
+        self._free = list(range(num_rows))[::-1]
         self._decode, self._threads = decode, ThreadPoolExecutor(SEARCH_THREADS, "stop-strings")
-        self._searches: dict[tuple[int, int], StopSearch] = {}
+        self._searches: dict[int, _Search] = {}
 
-    def record(self, output: HostChunk, requests: Int32[np.ndarray, " N"]) -> Iterator[Sample]:
-        """Take a chunk's tokens in; yields the samples that ended in it.
+    def begin(self, partial: Partial, strings: Sequence[str]) -> int:
+        """Take a row for a sample, with what is there of it already; returns the row."""
+        row, length = self._free.pop(), len(partial.token_ids)
+        for buffer, values in zip(self._buffers, partial.arrays, strict=True):
+            buffer[row, :length] = values
+        self._lengths[row] = length
+        if strings:
+            self._searches[row] = self._search_after(partial, strings)
+        return row
+
+    def release(self, row: int) -> None:
+        """Give a row back."""
+        self._searches.pop(row, None)
+        self._free.append(row)
+
+    def partial(self, row: int, sample: int, ticket: int) -> Partial:
+        """What is there of a sample that has not ended."""
+        return Partial(sample, *self._copies(row, int(self._lengths[row])), ticket=ticket)
+
+    def oldest_version(self, row: int) -> int | None:
+        """Of the weights that sampled any token of a row; None where there is none."""
+        versions = self._versions[row, : self._lengths[row]]
+        return min((int(version) for version in np.unique(versions) if version >= 0), default=None)
+
+    def record(self, output: HostChunk, rows: Int32[np.ndarray, "N G"], version: int) -> list[Ended]:
+        """Take a chunk's tokens in.
 
         Args:
             output: On the host.
-            requests: The request of each slot, or -1.
+            rows: The row of each sample of each slot's prompt; -1 where its tokens are to be dropped, as those are that
+                the device sampled after a stop string.
+            version: Of the weights that sampled the chunk.
         """
-        request = np.broadcast_to(requests[:, None, None], output.sample.shape)
-        # Tokens that the device sampled after a stop string are dropped.
-        own = (output.sample >= 0) & (request >= 0) & ~self._finished[request, output.sample]
-        places = request[own], output.sample[own], output.place[own]
+        slots = np.arange(len(rows))[:, None, None]
+        row_of = np.where(output.sample >= 0, rows[slots, np.maximum(output.sample, 0)], -1)
+        own = row_of >= 0
+        places = row_of[own], output.place[own]
         self._tokens[places] = output.tokens[own]
         self._logprobs[places] = output.logprobs[own]
         self._truncated[places] = output.truncated_logprobs[own]
-        np.maximum.at(self.started, places[0], places[1] + 1)
+        self._versions[places] = version
+        np.maximum.at(self._lengths, places[0], places[1] + 1)
         finish = output.finish[own]
         last = finish > 0
         ends = {
-            (int(request), int(sample)): _End(int(place) + 1, bool(how == STOPPED))
-            for request, sample, place, how in zip(*(part[last] for part in (*places, finish)), strict=True)
+            int(row): _End(int(place) + 1, bool(how == STOPPED))
+            for row, place, how in zip(*(part[last] for part in (*places, finish)), strict=True)
         }
-        for which, num_tokens in self._stop_strings(places):
-            if which not in ends:
-                self.killed.setdefault(which[0], []).append(which[1])
-            ends[which] = _End(num_tokens, stopped=True)
-        for which, end in ends.items():
-            yield self._end(which, end)
+        for row, num_tokens in self._stop_strings(*places):
+            ends[row] = _End(num_tokens, stopped=True, unknown=row not in ends)
+        return [self._ended(row, end) for row, end in ends.items()]
 
     def close(self) -> None:
         """End the threads."""
         self._threads.shutdown()
 
-    def _stop_strings(self, places: tuple[np.ndarray, ...]) -> list[tuple[tuple[int, int], int]]:
-        """The samples of the chunk in which a stop string is complete now, and the tokens that each keeps."""
-        if not any(self._strings):
-            return []
-        chosen = np.array([bool(strings) for strings in self._strings])[places[0]]
-        grown = np.unique(np.stack([part[chosen] for part in places]), axis=1)
-        first: dict[tuple[int, int], int] = {}
-        past: dict[tuple[int, int], int] = {}
-        for request, sample, place in grown.T.tolist():
-            first.setdefault((request, sample), place)
-            past[request, sample] = place + 1
-        found = self._threads.map(self._search, first, first.values(), past.values())
-        return [(which, keep) for which, keep in zip(first, found, strict=True) if keep is not None]
+    @property
+    def _buffers(self) -> tuple[np.ndarray, ...]:
+        return self._tokens, self._logprobs, self._truncated, self._versions
 
-    def _search(self, which: tuple[int, int], first: int, past: int) -> int | None:
+    def _copies(self, row: int, length: int) -> Iterator[np.ndarray]:
+        return (buffer[row, :length].copy() for buffer in self._buffers)
+
+    def _search_after(self, partial: Partial, strings: Sequence[str]) -> _Search:
+        """A search that knows what was sampled since ids were last given, unless that has ended at a string before."""
         assert self._decode is not None
-        if which not in self._searches:
-            self._searches[which] = StopSearch(self._decode, self._strings[which[0]])
-        return self._searches[which].feed(self._tokens[which][first:past].tolist())
+        given = np.flatnonzero(partial.versions < 0)
+        offset = int(given[-1]) + 1 if len(given) else 0
+        search = StopSearch(self._decode, strings)
+        if search.feed(partial.token_ids[offset:].tolist()) is None:
+            return _Search(search, offset)
+        return _Search(StopSearch(self._decode, strings), len(partial.token_ids))
 
-    def _end(self, which: tuple[int, int], end: _End) -> Sample:
-        self._finished[which] = True
-        self._searches.pop(which, None)
-        self.unfinished[which[0]] -= 1
-        ids, logprobs, truncated = (
-            buffer[which][: end.num_tokens].copy() for buffer in (self._tokens, self._logprobs, self._truncated)
+    def _stop_strings(self, rows: np.ndarray, places: np.ndarray) -> list[tuple[int, int]]:
+        """The rows of the chunk in which a stop string is complete now, and the tokens that each keeps."""
+        if not self._searches:
+            return []
+        chosen = np.isin(rows, list(self._searches))
+        grown = np.unique(np.stack([rows[chosen], places[chosen]]), axis=1)
+        first: dict[int, int] = {}
+        past: dict[int, int] = {}
+        for row, place in grown.T.tolist():
+            first.setdefault(row, place)
+            past[row] = place + 1
+        found = self._threads.map(self._search, first, first.values(), past.values())
+        return [(row, keep) for row, keep in zip(first, found, strict=True) if keep is not None]
+
+    def _search(self, row: int, first: int, past: int) -> int | None:
+        search, offset = self._searches[row]
+        keep = search.feed(self._tokens[row, first:past].tolist())
+        return None if keep is None else offset + keep
+
+    def _ended(self, row: int, end: _End) -> Ended:
+        ids, logprobs, truncated, versions = self._copies(row, end.num_tokens)
+        return Ended(
+            row, Completion(ids, logprobs, "stop" if end.stopped else "length", truncated, versions), end.unknown
         )
-        completion = Completion(ids, logprobs, "stop" if end.stopped else "length", truncated)
-        return Sample(*which, completion)

@@ -252,7 +252,7 @@ def test_growing_the_cache_and_dropping_finished_rows_leave_the_tokens_alone() -
     requests = [prompt(length + 1, max_tokens=limit) for length, limit in enumerate(limits)]
     engine = make_engine(stop_ids=(), chunk_tokens=20)
     found = sample(engine, requests, 2)
-    assert engine.num_compiled["grow"] >= 1
+    assert engine.num_compiled["resize"] >= 1
     assert engine.num_compiled["compact"] >= 1
     # Completions come as soon as their chunk ends.
     assert [request for request, member in found if not member] == [1, 3, 5, 6, 7, 2, 4, 0]
