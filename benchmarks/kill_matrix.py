@@ -5,14 +5,15 @@
     python -m benchmarks.kill_matrix [--kills 40] [--seed 1] [--steps 80] [--folder DIR]
 
 Trains `kill_matrix_config.py` twice, each start in a process group of its own: once unbroken, and once with SIGKILL at
-random moments (while starting, sampling, scoring, learning, evaluating, and while a checkpoint is half written), started
-again each time. Then compares every line of metrics.jsonl (times and the state of the workers left out), every file of
-completions, the counts of the reasoning vocabulary and the final weights, to the bit. Prints JSON; the exit code is 1
-where anything differs or the run ended before all kills were done.
+random moments (while starting, sampling, scoring, learning, evaluating, and while a checkpoint is half written), and
+started again each time. Then compares every line of metrics.jsonl (times and the state of the workers left out), every
+file of completions, the counts of the reasoning vocabulary and the final weights, to the bit. Prints JSON; the exit
+code is 1 where anything differs or the run ended before all kills were done.
 """
 
 import argparse
 import collections
+import itertools
 import json
 import os
 import random
@@ -242,7 +243,7 @@ class _Run:
 def _seconds_of_stages(notes: Sequence[tuple[float, str]]) -> dict[str, float]:
     """Typical length of each place, from the notes of a whole run."""
     lengths: dict[str, list[float]] = collections.defaultdict(list)
-    for (at, stage), (until, _) in zip(notes, notes[1:], strict=False):
+    for (at, stage), (until, _) in itertools.pairwise(notes):
         lengths[stage].append(until - at)
     typical = {stage: sorted(own)[len(own) // 2] for stage, own in lengths.items()}
     # Of a save only the copying holds up the run; the writing goes on beside the next step.

@@ -3,7 +3,8 @@
 """The console script `grpo-jax`: reads the command line and calls the one function that does the job.
 
 Heavy modules are imported inside the commands, so that `--help` and mistakes answer at once.
-Exit codes: 0 done, 1 internal fault (with its traceback), 2 a mistake in what was asked, 130 interrupted.
+Exit codes: 0 done; 1 a run that cannot go on (one line says why) or an internal fault (with its traceback); 2 a mistake
+in what was asked; 3 told to stop and out of time, so that only what was saved before stands; 130 interrupted.
 """
 
 import argparse
@@ -20,7 +21,7 @@ from grpo_jax.cli_bench import run_bench
 from grpo_jax.cli_prepare import add_arguments as add_prepare_arguments
 from grpo_jax.cli_prepare import run_prepare
 from grpo_jax.overrides import load_config
-from grpo_jax.records import ConfigError
+from grpo_jax.records import ConfigError, RunStoppedError
 
 OVERRIDES_HELP = """\
 CONFIG is a Python file with a function config(); words KEY=VALUE after it change single values, the last one wins:
@@ -43,6 +44,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ConfigError as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
+    except RunStoppedError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
@@ -147,7 +151,7 @@ def run_train(arguments: argparse.Namespace) -> None:
     config = load_config(arguments.config, arguments.overrides)
     import jax
 
-    from grpo_jax.parallel.processes import LostProcessError, is_main, leave
+    from grpo_jax.parallel.processes import is_main, leave
     from grpo_jax.tracking.metrics import read_metrics
     from grpo_jax.tracking.summary import print_summary
     from grpo_jax.training.loop import train
@@ -157,7 +161,7 @@ def run_train(arguments: argparse.Namespace) -> None:
     except BaseException as error:
         if jax.process_count() == 1:
             raise
-        if isinstance(error, LostProcessError | ConfigError):
+        if isinstance(error, RunStoppedError | ConfigError):
             print(f"error: {error}", file=sys.stderr)
         else:
             traceback.print_exc()

@@ -168,6 +168,9 @@ class TrainingConfig:
     """Times that a step's rollouts are learned from."""
     microbatch_tokens: int = 16_384
     """Tokens (padding included) whose activations are held at once; does not change the gradient."""
+    on_nonfinite: Literal["stop", "skip"] = "stop"
+    """What an update does whose loss or gradient is NaN or infinite: end the run, or leave weights and optimizer as
+    they were and count in `objective/skipped_updates`. `nonfinite/` in the run's folder says whose it was."""
 
 
 @dataclass(frozen=True)

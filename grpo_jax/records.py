@@ -32,6 +32,13 @@ class ConfigError(ValueError):
     """
 
 
+class RunStoppedError(RuntimeError):
+    """A run cannot go on, for a reason that its message says in full; its last checkpoint stands.
+
+    The command line prints the message alone and exits 1.
+    """
+
+
 class RolloutEnd(StrEnum):
     """How a rollout function came to its end. The first three leave a trajectory, the others none."""
 

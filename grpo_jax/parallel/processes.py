@@ -20,7 +20,7 @@ import numpy as np
 from jax.experimental import multihost_utils
 
 from grpo_jax.config import ParallelConfig
-from grpo_jax.records import ConfigError
+from grpo_jax.records import ConfigError, RunStoppedError
 
 logger = logging.getLogger(__name__)
 
@@ -75,7 +75,7 @@ def join_processes(settings: ParallelConfig, environment: Mapping[str, str] = os
     logger.info("process %d of %d, %d of %d devices", *_place(), jax.local_device_count(), jax.device_count())
 
 
-class LostProcessError(RuntimeError):
+class LostProcessError(RunStoppedError):
     """Another process of the run has ended or cannot be reached; its message is one line."""
 
 

@@ -93,6 +93,11 @@ class RunFolder:
         """Traces of the steps that `logging.profile_steps` names."""
         return self.path / "profile"
 
+    @property
+    def nonfinite(self) -> Path:
+        """What was learned from in each update whose loss or gradient was not finite."""
+        return self.path / "nonfinite"
+
     def log(self, host: int = 0) -> Path:
         """Everything that a host said, with times: `log.txt` of the first one, `log-1.txt` and so on of others."""
         return self.path / (f"log-{host}.txt" if host else "log.txt")

@@ -8,14 +8,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from grpo_jax.config import RewardsConfig
-from grpo_jax.records import RewardStatus, Rollout, RolloutGroup
+from grpo_jax.records import RewardStatus, Rollout, RolloutGroup, RunStoppedError
 
 WINDOW_STEPS = 20
 _EXAMPLES = 5
 _TEXT_CHARACTERS = 300
 
 
-class TooManyInvalidError(RuntimeError):
+class TooManyInvalidError(RunStoppedError):
     """The share of completions whose checker failed is above its limit; the message ends with examples."""
 
 

@@ -3,8 +3,10 @@
 """From judged groups to new weights: packs the updates of a step, runs the compiled programs, keeps the reference."""
 
 import dataclasses
+import logging
 from collections.abc import Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any, cast
 
 import jax
@@ -30,10 +32,13 @@ from grpo_jax.rollout.packing import make_plan
 from grpo_jax.rollout.replay import ReplayedGroup
 from grpo_jax.rollout.session import Session
 from grpo_jax.training.minibatches import Minibatches
+from grpo_jax.training.nonfinite import NonFiniteError, NonFiniteUpdate, problem_rows, write_dump
 from grpo_jax.training.optimizer import learning_rate_at, make_optimizer, optimizer_shardings
 from grpo_jax.training.scoring import score
 from grpo_jax.training.state import TrainState
 from grpo_jax.training.update import ResponseStatistics, UpdateInputs, UpdateOutput, UpdateSettings, update
+
+logger = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,6 +54,8 @@ class Learned:
         statistics: Sums over the trained tokens of each fresh completion, [P, G], over the last epoch's updates.
         replayed: The same of each place for a replayed completion, [replayed groups, places].
         tokens: Real prompt and completion tokens that went through the updates.
+        skipped: Updates that were not made, since their loss or gradient was not finite. `losses` and `grad_norms` are
+            without them, and the statistics of their completions are 0.
     """
 
     judged: Judged
@@ -59,24 +66,22 @@ class Learned:
     statistics: ResponseStatistics
     replayed: ResponseStatistics
     tokens: int
-
-
-class NonFiniteError(RuntimeError):
-    """A loss or gradient of the run became NaN or infinite; nothing of that step is saved."""
+    skipped: int = 0
 
 
 class Learner:
     """The training half of a step: programs, objective, optimizer and frozen reference."""
 
-    def __init__(self, config: RunConfig, session: Session, total_steps: int):
+    def __init__(self, config: RunConfig, session: Session, total_steps: int, dumps: Path | None = None):
         """Prepare programs; each compiles when first used.
 
         Args:
             config: The run.
             session: The model; its starting weights become the reference where KL is on.
             total_steps: Steps of the outer loop, which schedules end at.
+            dumps: Folder for what is known of updates that are not finite; None writes nothing.
         """
-        self._config, self._session = config, session
+        self._config, self._session, self._dumps = config, session, dumps
         self._objective = resolve(config.objective, config.domains)
         check_credit(config.rollout, self._objective)
         self._kl = KlController(config.objective.kl_target, config.objective.kl_horizon)
@@ -111,6 +116,7 @@ class Learner:
             remat=config.model.remat == "block",
             mesh=session.mesh,
             max_replay_weight=config.replay.max_importance_weight if config.replay.groups_per_step else None,
+            skip_nonfinite=config.training.on_nonfinite == "skip",
         )
         self._update = jax.jit(
             partial(update, settings=settings, optimizer=self._optimizer),
@@ -179,7 +185,7 @@ class Learner:
             replayed: At most `replay.groups_per_step`; places left over are in the update without counting.
 
         Raises:
-            NonFiniteError: A loss or gradient norm is not finite; names the step and a parameter.
+            NonFiniteError: A loss or gradient is not finite; names the step, parameters and problems.
             RuntimeError: No completion has a reward.
         """
         judged = judge(groups, self._config, self._objective, domains=domains)
@@ -203,22 +209,29 @@ class Learner:
             batches = [batch._replace(advantages=values) for batch, values in zip(batches, own, strict=True)]
         outputs: list[UpdateOutput] = []
         for _ in range(self._config.training.epochs):
-            for inputs in map(UpdateInputs, batches, old, references):
+            for b, inputs in enumerate(map(UpdateInputs, batches, old, references)):
                 state, output = self._update(state=state, frozen=self._frozen, inputs=inputs, terms=terms)
                 outputs.append(fetch(output))
-                self._check_finite(state, outputs[-1], step)
-        last_epoch = [output.responses for output in outputs[-len(batches) :]]
+                if not _is_finite(outputs[-1]):
+                    self._handle_nonfinite(outputs[-1], step, len(outputs), minibatches, b)
+        made = [output for output in outputs if _is_finite(output)]
+        last_epoch = [
+            output.responses if _is_finite(output) else jax.tree.map(np.zeros_like, output.responses)
+            for output in outputs[-len(batches) :]
+        ]
         statistics = minibatches.by_group(last_epoch)
-        self._kl.observe(float(statistics.kl.sum()) / max(_trained_tokens(groups, judged), 1))
+        if len(made) == len(outputs):
+            self._kl.observe(float(statistics.kl.sum()) / max(_trained_tokens(groups, judged), 1))
         return state, Learned(
             judged=judged,
             kl_factor=factor,
-            losses=tuple(float(output.loss) for output in outputs),
-            grad_norms=tuple(float(output.grad_norm) for output in outputs),
-            learning_rate=float(np.asarray(self._schedule(int(state.num_updates) - 1))),
+            losses=tuple(float(output.loss) for output in made),
+            grad_norms=tuple(float(output.grad_norm) for output in made),
+            learning_rate=float(np.asarray(self._schedule(max(int(state.num_updates) - 1, 0)))),
             statistics=statistics,
             replayed=minibatches.by_replayed_group(last_epoch),
             tokens=self._config.training.epochs * _real_tokens([*groups, *(own.group for own in replayed)]),
+            skipped=len(outputs) - len(made),
         )
 
     def host_state(self) -> dict[str, float]:
@@ -229,19 +242,32 @@ class Learner:
         """Take over what `host_state` told."""
         self._kl.factor = state["kl_factor"]
 
-    def _check_finite(self, state: TrainState, output: UpdateOutput, step: int) -> None:
-        if np.isfinite(output.loss) and np.isfinite(output.grad_norm):
-            return
-        bad = [
+    def _handle_nonfinite(self, output: UpdateOutput, step: int, update: int, minibatches: Minibatches, b: int) -> None:
+        """Write down what is known of it; then end the run or go on, as `training.on_nonfinite` says."""
+        names = [
             jax.tree_util.keystr(path, simple=True, separator=".")
-            for path, leaf in jax.tree.leaves_with_path(state.params)
-            if not bool(jnp.isfinite(leaf).all())
+            for path, _ in jax.tree.leaves_with_path(self._session.trained_shapes)
         ]
-        where = f"first non-finite parameter after it: {bad[0]}" if bad else "all parameters are still finite"
-        raise NonFiniteError(
-            f"step {step}: loss {float(output.loss)}, gradient norm {float(output.grad_norm)}; {where}. "
-            "Lower training.learning_rate, or look at this step's completions."
+        finite = np.all([minibatches.by_fresh_group(b, np.isfinite(leaf)) for leaf in output.responses], axis=0)
+        found = NonFiniteUpdate(
+            step=step,
+            update=update,
+            loss=float(output.loss),
+            grad_norm=float(output.grad_norm),
+            leaves=tuple(name for name, good in zip(names, output.finite.tolist(), strict=True) if not good),
+            problems=problem_rows(minibatches.contents(b), finite),
         )
+        more = f"; more in {write_dump(self._dumps, found)}" if self._dumps else ""
+        if self._config.training.on_nonfinite == "skip":
+            logger.warning("%s; this update is skipped%s", found, more)
+            return
+        raise NonFiniteError(
+            f"{found}{more}. Lower training.learning_rate, or leave such updates out: training.on_nonfinite=skip"
+        )
+
+
+def _is_finite(output: UpdateOutput) -> bool:
+    return bool(np.isfinite(output.loss) and np.isfinite(output.grad_norm))
 
 
 def _kl_penalty(

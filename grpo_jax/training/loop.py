@@ -107,7 +107,8 @@ def train(config: RunConfig, resume: str = "auto") -> RunResult:
     Raises:
         ConfigError: Something about the run's input is wrong; nothing was lost.
         TooManyInvalidError: Too many completions could not be judged; the last checkpoint stands.
-        NonFiniteError: A loss or gradient became NaN or infinite; the last checkpoint stands.
+        NonFiniteError: A loss or gradient became NaN or infinite and `training.on_nonfinite` is `stop`; the last
+            checkpoint stands.
         LostProcessError: Another process of the run has ended; the last checkpoint stands.
     """
     keep_compiled_programs(config.parallel.compile_cache)
@@ -149,7 +150,7 @@ class _Run:
         self._report_prompt_lengths()
         self._phases = PhaseTracker(config.curriculum.phases, config.domains, self._total_steps)
         self._invalid = InvalidWatch(config.rewards)
-        self._learner = Learner(config, session, self._total_steps)
+        self._learner = Learner(config, session, self._total_steps, folder.nonfinite)
         self._replay = ReplayBuffer(config)
         self._collector = RolloutCollector(config, session.engine, self._pool, session.tokenizer)
         self._evaluator = self._make_evaluator()

@@ -94,6 +94,17 @@ class Minibatches:
             *by_batch,
         )
 
+    def contents(self, b: int) -> list[tuple[RolloutGroup, bool]]:
+        """The groups of a batch, and whether each is replayed; places for replayed groups that are empty left out."""
+        fresh = len(self._fresh[b])
+        pairs = [(group, number >= fresh) for number, group in enumerate(self._groups[b])]
+        return [(group, replayed) for group, replayed in pairs if group.rollouts]
+
+    def by_fresh_group(self, b: int, leaf: np.ndarray) -> np.ndarray:
+        """Values [M, B, R] of one batch as [its fresh groups, members]."""
+        fresh = len(self._fresh[b])
+        return leaf.reshape(-1)[: fresh * self._group_size].reshape(fresh, self._group_size)
+
     def by_replayed_group(self, by_batch: Sequence[Any]) -> Any:
         """Values [M, B, R] of each batch as one array [places for groups, places in each]; or pytrees of them."""
 

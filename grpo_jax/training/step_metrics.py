@@ -56,8 +56,7 @@ def objective_metrics(groups: Sequence[RolloutGroup], learned: Learned) -> dict[
         return float(np.asarray(values, np.float64)[rows].sum() / max(tokens[rows].sum(), 1))
 
     metrics = {
-        "objective/loss": _mean(learned.losses),
-        "objective/grad_norm": _mean(learned.grad_norms),
+        "objective/skipped_updates": float(learned.skipped),
         "objective/learning_rate": learned.learning_rate,
         "objective/entropy": token_mean(sums.entropy),
         "objective/clip_fraction_low": token_mean(sums.clipped_low),
@@ -72,6 +71,8 @@ def objective_metrics(groups: Sequence[RolloutGroup], learned: Learned) -> dict[
         "mismatch/kl": token_mean(sums.mismatch_kl),
         "mismatch/importance_weight": token_mean(sums.correction),
     }
+    if learned.losses:  # none where every update of the step was skipped
+        metrics |= {"objective/loss": _mean(learned.losses), "objective/grad_norm": _mean(learned.grad_norms)}
     domains = np.array([group.prompt.problem.domain for group in groups])
     for name in dict.fromkeys(domains.tolist()):
         metrics[f"kl/{name}"] = token_mean(sums.kl, domains == name)

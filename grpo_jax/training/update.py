@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import optax
 from flax import nnx
 from jax.sharding import Mesh
-from jaxtyping import Array, Float32
+from jaxtyping import Array, Bool, Float32
 
 from grpo_jax.models.lora import join
 from grpo_jax.models.transformer import Params
@@ -36,6 +36,7 @@ class UpdateSettings:
         remat: Recompute each layer in the backward pass.
         mesh: Devices that share rows and vocabulary; None where there is one.
         max_replay_weight: Where the importance weights of replayed rollouts are cut; None where there are none.
+        skip_nonfinite: Leave the state as it was where loss or gradient is not finite.
     """
 
     graph: nnx.GraphDef
@@ -44,6 +45,7 @@ class UpdateSettings:
     remat: bool
     mesh: Mesh | None = None
     max_replay_weight: float | None = None
+    skip_nonfinite: bool = False
 
 
 class UpdateInputs(NamedTuple):
@@ -88,10 +90,18 @@ class ResponseStatistics(NamedTuple):
 
 
 class UpdateOutput(NamedTuple):
-    """Loss and gradient norm of the update, and statistics of its responses, [M, B, R]."""
+    """What an update reports.
+
+    Attributes:
+        loss: Of the whole update.
+        grad_norm: Global norm before clipping.
+        finite: Of each leaf of the gradient, in the order of `jax.tree.leaves`.
+        responses: Statistics of its responses, [M, B, R].
+    """
 
     loss: Float32[Array, ""]
     grad_norm: Float32[Array, ""]
+    finite: Bool[Array, " leaves"]
     responses: ResponseStatistics
 
 
@@ -221,14 +231,19 @@ def update(
 ) -> tuple[TrainState, UpdateOutput]:
     """One optimizer update on float32 master weights, or on adapters of frozen ones.
 
-    A non-finite loss or gradient shows in `loss` and `grad_norm`; the caller stops the run on it.
+    A non-finite loss or gradient shows in the output. With `skip_nonfinite` it leaves weights, moments and number of
+    updates as they were; without, it goes into the weights, and the caller must stop the run.
     """
     loss, gradient, statistics = accumulate_gradient(state.params, frozen, inputs, terms, settings)
     # Moments that live in the host's memory come to the device; `out_shardings` send the new ones back.
     moments = jax.device_put(state.optimizer, jax.memory.Space.Device)
     changes, optimizer_state = optimizer.update(gradient, moments, state.params)
     params = cast(Params, optax.apply_updates(state.params, changes))
-    return (
-        TrainState(params, optimizer_state, state.num_updates + 1),
-        UpdateOutput(loss, gradient_norm(gradient), statistics),
-    )
+    made = TrainState(params, optimizer_state, state.num_updates + 1)
+    norm = gradient_norm(gradient)
+    if settings.skip_nonfinite:
+        good = jnp.isfinite(loss) & jnp.isfinite(norm)
+        before = state._replace(optimizer=moments)
+        made = jax.tree.map(lambda new, old: jnp.where(good, new, old), made, before)
+    finite = jnp.stack([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(gradient)])
+    return made, UpdateOutput(loss, norm, finite, statistics)

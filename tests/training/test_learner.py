@@ -3,6 +3,7 @@
 """Updates of a step: how many, against which old weights, and what they report of which completion."""
 
 import functools
+import json
 import logging
 from dataclasses import replace
 
@@ -23,7 +24,9 @@ from grpo_jax.config import (
 from grpo_jax.models.lora import LoraSpec
 from grpo_jax.replay_config import ReplayConfig
 from grpo_jax.rollout.replay import ReplayedGroup
-from grpo_jax.training.learner import Learner, NonFiniteError
+from grpo_jax.training.learner import Learner
+from grpo_jax.training.nonfinite import NonFiniteError
+from grpo_jax.training.step_metrics import objective_metrics
 from tests.fakes.groups import random_groups, with_logprobs
 from tests.fakes.tiny_session import tiny_session
 
@@ -168,11 +171,57 @@ def test_tokens_are_real_prompts_and_completions(minibatched):
     assert learned.tokens == sum(len(group.prompt.token_ids) for group in GROUPS) + LENGTHS.sum()
 
 
-def test_non_finite_loss_names_step_and_parameter(minibatched):
+def broken(*numbers):
+    """The groups with a sampler log-probability of NaN in the first completion of some."""
+    logprobs = [[r.completion.sampler_logprobs.copy() for r in own.rollouts] for own in GROUPS]
+    for number in numbers:
+        logprobs[number][0][0] = np.nan
+    return with_logprobs(GROUPS, logprobs)
+
+
+CORRECTED = {"correction": "truncate"}  # takes the sampler's log-probabilities into the loss
+
+
+def test_non_finite_gradient_stops_naming_step_and_leaf_and_leaves_a_dump(minibatched, tmp_path, monkeypatch):
+    monkeypatch.setattr(minibatched, "_dumps", tmp_path / "nonfinite")
     state = fresh_state(minibatched)
     state.params["layers"]["gate"] = state.params["layers"]["gate"].at[1, 0, 0].set(jnp.nan)
-    with pytest.raises(NonFiniteError, match=r"step 17: loss nan.*first non-finite parameter after it: embedding"):
+    with pytest.raises(NonFiniteError, match=r"step 17, update 1: loss nan.* embedding, .*on_nonfinite=skip"):
         minibatched.learn(state, GROUPS, step=17)
+    (path,) = (tmp_path / "nonfinite").iterdir()
+    assert path.name == "step-000017-update-1.json"
+    found = json.loads(path.read_text())
+    assert (found["step"], found["update"], found["loss"]) == (17, 1, "nan")
+    assert "layers.gate" in found["leaves"]
+    assert [row["id"] for row in found["problems"]] == ["problem-0", "problem-1", "problem-2"]
+
+
+def test_skipped_update_leaves_weights_and_optimizer_as_they_were_and_is_counted(caplog):
+    learner = make_learner(
+        tiny_session(),
+        objective={"correction": "truncate"},  # takes the sampler's log-probabilities into the loss
+        minibatches=2,
+        on_nonfinite="skip",
+        moments_dtype="bfloat16",
+    )
+    with caplog.at_level(logging.WARNING, logger="grpo_jax"):
+        state, learned = learner.learn(fresh_state(learner), broken(1), step=5)
+    assert "step 5, update 1: loss nan" in caplog.text
+    assert "from problem problem-1; this update is skipped" in caplog.text
+    # The first update is skipped; the second is then the first of the course.
+    assert (learned.skipped, len(learned.losses), int(state.num_updates)) == (1, 1, 1)
+    assert np.isfinite(learned.losses).all()
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(jax.device_get(state)))
+    assert objective_metrics(GROUPS, learned)["objective/skipped_updates"] == 1
+    # Skipping both leaves everything, to the bit.
+    before = jax.device_get(fresh_state(learner))
+    state, learned = learner.learn(fresh_state(learner), broken(0, 3), step=6)
+    assert learned.skipped == 2
+    for found, expected in zip(jax.tree.leaves(jax.device_get(state)), jax.tree.leaves(before), strict=True):
+        np.testing.assert_array_equal(found, expected)
+    metrics = objective_metrics(GROUPS, learned)
+    assert "objective/loss" not in metrics
+    assert all(np.isfinite(value) for value in metrics.values())
 
 
 @pytest.mark.parametrize("advantage", ["group_mean", "whitened"])
