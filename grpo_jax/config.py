@@ -4,13 +4,15 @@
 
 A field is declared once, with its default and meaning: here, or in `model_config.py`, `objective_config.py`,
 `rewards_config.py`, `rollout_config.py`, `sampling_config.py`, `curriculum_config.py`, `replay_config.py`,
-`evaluation_config.py` and `logging_config.py`. `overrides.py` turns `key=value` words into these.
+`evaluation_config.py`, `checkpoint_config.py` and `logging_config.py`. `overrides.py` turns `key=value` words into
+these.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
+from grpo_jax.checkpoint_config import CheckpointConfig, check_checkpoint
 from grpo_jax.curriculum_config import (
     AdaptiveConfig,
     BucketSpan,
@@ -203,16 +205,6 @@ class ParallelConfig:
 
 
 @dataclass(frozen=True)
-class CheckpointConfig:
-    """What survives a stop."""
-
-    every_steps: int = 50
-    """Also at the end and on SIGTERM; 0 is never."""
-    keep: int = 2
-    """Newest checkpoints kept."""
-
-
-@dataclass(frozen=True)
 class RunConfig:
     """One experiment."""
 
@@ -233,7 +225,7 @@ class RunConfig:
     replay: ReplayConfig = field(default_factory=ReplayConfig)
     parallel: ParallelConfig = ParallelConfig()
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
-    checkpoint: CheckpointConfig = CheckpointConfig()
+    checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
     logging: LoggingConfig = field(default_factory=LoggingConfig)
 
     def __post_init__(self) -> None:
@@ -275,7 +267,6 @@ def check_ranges(config: RunConfig) -> None:
         "training.epochs": config.training.epochs,
         "training.microbatch_tokens": config.training.microbatch_tokens,
         "training.num_train_epochs": config.training.num_train_epochs,
-        "checkpoint.keep": config.checkpoint.keep,
     }
     for name in ("max_train_samples", "max_total_train_samples"):
         if getattr(config.data, name) is not None:
@@ -288,6 +279,10 @@ def check_ranges(config: RunConfig) -> None:
             f"training.minibatches={config.training.minibatches} exceeds "
             f"data.prompts_per_step={config.data.prompts_per_step}; a minibatch needs at least one prompt"
         )
+    if "://" in config.output_dir:
+        raise ConfigError(
+            f"output_dir={config.output_dir} must be a local folder; checkpoint.folder may be a gs:// address"
+        )
     check_sampling(config.sampling)
     check_replay(config.replay, config.sampling.group_size)
     _check_mixing(config.data, config.domains, config.curriculum.adaptive.domain_weights)
@@ -296,6 +291,7 @@ def check_ranges(config: RunConfig) -> None:
     check_rollout(config.rollout)
     check_model(config.model)
     check_evaluation(config.evaluation)
+    check_checkpoint(config.checkpoint, config.evaluation)
     check_logging(config.logging)
     for name in config.data.train_domains:
         if name not in config.domains:

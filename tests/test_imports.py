@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 LEVELS = {
     "records": 0,
     "config": 0,
+    "checkpoint_config": 0,
     "curriculum_config": 0,
     "evaluation_config": 0,
     "logging_config": 0,

@@ -14,22 +14,22 @@ What a checkpoint holds is its writer's business; this file knows pytrees and JS
 import json
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
 import orbax.checkpoint as ocp
 from etils import epath
 
+from grpo_jax.checkpoint.best_checkpoints import BestCheckpoints
+from grpo_jax.checkpoint.disk_errors import naming_disk_errors
 from grpo_jax.checkpoint.fingerprint import fingerprints
+from grpo_jax.checkpoint.run_weights import absolute_path
 from grpo_jax.checkpoint.token_map import TOKEN_MAP_FILE
 from grpo_jax.models.vocabulary import TokenMap
 from grpo_jax.records import ConfigError
 
 logger = logging.getLogger(__name__)
-
-_NO_STEP_BUT_0 = 2**62
-"""Orbax keeps the steps that are multiples of a period."""
 
 Restored = tuple[Any, dict[str, Any]]
 """The pytree of arrays and the host's JSON object."""
@@ -45,13 +45,14 @@ class CheckpointManager:
     All processes of a run call the same methods in the same order; one thread a process.
     """
 
-    def __init__(self, folder: str | os.PathLike[str], keep: int):
+    def __init__(self, folder: str | os.PathLike[str], keep: int, best: BestCheckpoints | None = None):
         """Open a folder, creating it if needed; what interrupted saves left is removed in the background.
 
         Args:
             folder: Local path, or a `gs://` address.
             keep: Newest checkpoints to keep; an older one is deleted only when the newer is complete. Number 0, of a
                 run before its first step, stays.
+            best: Says at every save which steps are kept besides.
 
         Raises:
             ConfigError: The folder cannot be created or written.
@@ -60,7 +61,7 @@ class CheckpointManager:
         self._manager = ocp.CheckpointManager(
             self._folder,
             options=ocp.CheckpointManagerOptions(
-                max_to_keep=keep, create=True, cleanup_tmp_directories=True, keep_period=_NO_STEP_BUT_0
+                preservation_policy=_Kept(keep, best), create=True, cleanup_tmp_directories=True
             ),
             item_handlers={
                 "state": ocp.StandardCheckpointHandler(),
@@ -85,8 +86,9 @@ class CheckpointManager:
 
         Raises:
             TypeError: `host` holds something that JSON cannot.
+            DiskError: The disk is full or cannot be written.
         """
-        self._manager.wait_until_finished()
+        self.wait()
         if step in self._complete_steps():
             return False
         record = {"host": dict(host), "fingerprints": fingerprints(state)}
@@ -94,8 +96,9 @@ class CheckpointManager:
         items = {"state": ocp.args.StandardSave(state), "host": ocp.args.JsonSave(record)}
         if token_map is not None:
             items["vocabulary"] = ocp.args.JsonSave(token_map.as_json())
-        # Without force Orbax skips, silently, a step below the newest.
-        return self._manager.save(step, args=ocp.args.Composite(**items), force=True)
+        with naming_disk_errors(str(self._folder)):
+            # Without force Orbax skips, silently, a step below the newest.
+            return self._manager.save(step, args=ocp.args.Composite(**items), force=True)
 
     @property
     def folder(self) -> epath.Path:
@@ -106,19 +109,23 @@ class CheckpointManager:
         """Number of the newest complete checkpoint; one still being written does not count."""
         return max(self._complete_steps(), default=None)
 
-    def restore(self, step: int, abstract_state: Any) -> Restored:
+    def restore(
+        self, step: int, abstract_state: Any, check: Callable[[dict[str, Any]], None] | None = None
+    ) -> Restored:
         """Read one checkpoint and check every array against its fingerprint.
 
         Args:
             step: Number of the checkpoint.
             abstract_state: The pytree that was saved, of `jax.ShapeDtypeStruct` with `sharding` or of arrays; the mesh
                 may differ from the one at the time of saving.
+            check: Called with the host state before any array is read; may refuse it with a ConfigError.
 
         Returns:
             The arrays, placed as asked, and the host state.
 
         Raises:
-            ConfigError: There is no such checkpoint, or it is of another model: leaves, shapes or dtypes differ.
+            ConfigError: There is no such checkpoint, `check` refuses it, or it is of another model: leaves, shapes or
+                dtypes differ.
             DamagedCheckpointError: Arrays or metadata are not what was saved. Files that cannot be read at all raise
                 whatever Orbax makes of them.
         """
@@ -127,33 +134,40 @@ class CheckpointManager:
         if step not in steps:
             raise ConfigError(f"no checkpoint {step} in {self._folder}; there are {sorted(steps) or 'none'}")
         wanted = jax.tree.map(_abstract, abstract_state)
+        record = self._manager.restore(step, args=ocp.args.Composite(host=ocp.args.JsonRestore()))["host"]
+        if check is not None:
+            check(record["host"])
         self._check_fits(step, wanted)
-        items = ocp.args.Composite(state=ocp.args.StandardRestore(wanted), host=ocp.args.JsonRestore())
-        restored = self._manager.restore(step, args=items)
-        state, record = restored["state"], restored["host"]
+        state = self._manager.restore(step, args=ocp.args.Composite(state=ocp.args.StandardRestore(wanted)))["state"]
         expected, found = record["fingerprints"], fingerprints(state)
         changed = sorted(path for path in found if found[path] != expected.get(path))
         if changed:
             raise DamagedCheckpointError(f"checkpoint {self._folder / str(step)}: {changed[0]} is not what was saved")
         return state, record["host"]
 
-    def restore_newest(self, abstract_state: Any) -> tuple[int, Any, dict[str, Any]] | None:
+    def restore_newest(
+        self, abstract_state: Any, check: Callable[[dict[str, Any]], None] | None = None
+    ) -> tuple[int, Any, dict[str, Any]] | None:
         """Restore the newest checkpoint that is whole, with a warning for each newer one that is not.
 
         Those are then renamed to `STEP.damaged`, so that their steps can be saved again. When none is whole nothing is
         renamed and the newest one's error is raised: the cause may lie outside the checkpoints.
 
+        Args:
+            abstract_state: As `restore` takes it.
+            check: As `restore` takes it.
+
         Returns:
             Step, arrays and host state, or None if there is no checkpoint.
 
         Raises:
-            ConfigError: The newest readable checkpoint is of another model.
+            ConfigError: The newest readable checkpoint is refused or of another model.
         """
         self._manager.wait_until_finished()
         failures: dict[int, Exception] = {}
         for step in sorted(self._complete_steps(), reverse=True):
             try:
-                state, host = self.restore(step, abstract_state)
+                state, host = self.restore(step, abstract_state, check)
             except ConfigError:
                 raise
             except Exception as error:  # noqa: BLE001 (Orbax raises bare Exception for a shortened file)
@@ -174,9 +188,14 @@ class CheckpointManager:
             self._manager.delete(newer)
 
     def wait(self) -> None:
-        """Return when no save is running; raises the error of a save that failed."""
-        self._manager.wait_until_finished()
-        self._manager.check_for_errors()
+        """Return when no save is running; raises the error of a save that failed.
+
+        Raises:
+            DiskError: The disk is full or cannot be written.
+        """
+        with naming_disk_errors(str(self._folder)):
+            self._manager.wait_until_finished()
+            self._manager.check_for_errors()
 
     def close(self) -> None:
         """Finish the running save and stop the background threads; the object is of no use afterwards."""
@@ -221,14 +240,30 @@ class CheckpointManager:
         self._manager.reload()
 
 
+class _Kept:
+    """Orbax's policy of what to keep: the newest, the best, and number 0."""
+
+    def __init__(self, newest: int, best: BestCheckpoints | None) -> None:
+        self._newest, self._best = newest, best
+
+    def should_preserve(self, checkpoints: Sequence[Any], *, context: Any) -> list[bool]:
+        del context
+        steps = [checkpoint.step for checkpoint in checkpoints]
+        kept = {0, *sorted(steps)[-self._newest :], *(self._best.steps if self._best else ())}
+        return [step in kept for step in steps]
+
+
 _REMEDY = "resume with the settings it was saved with, or use another exp_name"
 
 
 def _writable_folder(folder: str | os.PathLike[str]) -> epath.Path:
-    path = epath.Path(folder)
-    if "://" in os.fspath(folder):
-        return path
-    path = epath.Path(os.path.abspath(folder))  # Orbax refuses relative paths.
+    path = absolute_path(folder)
+    try:
+        if "://" in str(path):
+            path.mkdir(parents=True, exist_ok=True)
+            return path
+    except ImportError as error:
+        raise ConfigError(f"checkpoint folder {path}: {error}; pip install grpo-jax[gcs]") from error
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The weights alone out of a run's checkpoint: for evaluation and export, which need no optimizer."""
 
-from pathlib import Path
+import json
+import os
 from typing import Any
 
 import jax
@@ -13,22 +14,44 @@ from grpo_jax.models.transformer import Params
 from grpo_jax.records import ConfigError
 
 
-def find_checkpoint(path: str | Path) -> Path:
-    """The checkpoint that a path means: the folder itself, or the newest one of a run's folder.
+def absolute_path(path: str | os.PathLike[str]) -> epath.Path:
+    """A local path made absolute, which Orbax wants; an address such as `gs://bucket/run` as it is."""
+    text = os.fspath(path)
+    return epath.Path(text if "://" in text else os.path.abspath(os.path.expanduser(text)))
+
+
+def find_checkpoint(path: str | os.PathLike[str]) -> epath.Path:
+    """The checkpoint that a path means: the folder itself, or the newest complete one of a run's folder.
+
+    A run whose `checkpoint.folder` puts them elsewhere is followed there.
 
     Raises:
         ConfigError: There is none.
     """
-    folder = Path(path).expanduser().absolute()
+    folder = absolute_path(path)
     if folder.name.isdecimal() and (folder / "state").is_dir():
         return folder
-    steps = [int(found.name) for found in (folder / "checkpoints").glob("*") if found.name.isdecimal()]
+    steps = _steps(folder / "checkpoints")
+    if not steps and (elsewhere := _checkpoint_folder(folder)):
+        folder = absolute_path(elsewhere) / folder.name
+        steps = _steps(folder / "checkpoints")
     if not steps:
         raise ConfigError(f"{path} is neither a checkpoint nor a run's folder with one in checkpoints/")
     return folder / "checkpoints" / str(max(steps))
 
 
-def restore_params(path: str | Path, shapes: Params) -> Params:
+def _steps(folder: epath.Path) -> list[int]:
+    found = folder.iterdir() if folder.is_dir() else ()
+    return [int(each.name) for each in found if each.name.isdecimal() and ocp.utils.is_checkpoint_finalized(each)]
+
+
+def _checkpoint_folder(run: epath.Path) -> str:
+    """What a run's config.json says; empty where there is none or it says nothing."""
+    file = run / "config.json"
+    return json.loads(file.read_text()).get("checkpoint", {}).get("folder", "") if file.is_file() else ""
+
+
+def restore_params(path: str | os.PathLike[str], shapes: Params) -> Params:
     """Read the policy's weights of a checkpoint.
 
     Args:
@@ -38,7 +61,7 @@ def restore_params(path: str | Path, shapes: Params) -> Params:
     Raises:
         ConfigError: There is no checkpoint, or it is of another model.
     """
-    checkpoint = epath.Path(find_checkpoint(path))
+    checkpoint = find_checkpoint(path)
     handler = ocp.PyTreeCheckpointHandler()
     saved = handler.metadata(checkpoint / "state").tree["params"]
     found = {_name(p): tuple(leaf.shape) for p, leaf in jax.tree.leaves_with_path(saved, is_leaf=_has_shape)}

@@ -234,12 +234,12 @@ class Learner:
             skipped=len(outputs) - len(made),
         )
 
-    def host_state(self) -> dict[str, float]:
+    def state(self) -> dict[str, float]:
         """What the learner knows beside the train state, for a checkpoint; JSON values."""
         return {"kl_factor": self._kl.factor}
 
-    def restore_host_state(self, state: dict[str, float]) -> None:
-        """Take over what `host_state` told."""
+    def restore(self, state: Mapping[str, float]) -> None:
+        """Take over what `state` told."""
         self._kl.factor = state["kl_factor"]
 
     def _handle_nonfinite(self, output: UpdateOutput, step: int, update: int, minibatches: Minibatches, b: int) -> None:

@@ -9,16 +9,16 @@ and written again, the same to the bit. Steps count from 1; line 0 holds the eva
 
 import logging
 import time
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import jax
 
-from grpo_jax.checkpoint.hf_export import export_hugging_face
-from grpo_jax.checkpoint.peft_export import export_peft
+from grpo_jax.checkpoint.best_checkpoints import BestCheckpoints
+from grpo_jax.checkpoint.disk_errors import naming_disk_errors
 from grpo_jax.checkpoint.pretrained import load_published
 from grpo_jax.checkpoint.reasoning import with_reasoning_vocabulary
 from grpo_jax.config import RunConfig
@@ -28,7 +28,6 @@ from grpo_jax.data.prompt_lengths import prompt_length_table, prompt_metrics, wr
 from grpo_jax.evaluation.evaluator import Evaluator
 from grpo_jax.evaluation.examples import truncate_examples, write_examples
 from grpo_jax.evaluation.forgetting import BestSoFar
-from grpo_jax.models.lora import merged
 from grpo_jax.overrides import config_as_dict
 from grpo_jax.parallel.compile_cache import keep_compiled_programs
 from grpo_jax.parallel.compile_watch import CompileWatch
@@ -55,11 +54,14 @@ from grpo_jax.tracking.metrics import read_metrics
 from grpo_jax.tracking.run_folder import RunFolder
 from grpo_jax.tracking.run_log import RunLog
 from grpo_jax.tracking.summary import first_and_last_fifth
+from grpo_jax.training.final_model import write_final_model
 from grpo_jax.training.invalid_watch import InvalidWatch
 from grpo_jax.training.learner import Learner
+from grpo_jax.training.maintenance_notice import maintenance_notices, metadata_address
 from grpo_jax.training.memory_plan import memory_settings, plan_memory, verdict
-from grpo_jax.training.resume import open_checkpoints, restore
-from grpo_jax.training.state import TrainState
+from grpo_jax.training.resume import open_checkpoints, restore, write_config_beside
+from grpo_jax.training.save_schedule import SaveSchedule
+from grpo_jax.training.state import Stateful, TrainState
 from grpo_jax.training.step_metrics import (
     objective_metrics,
     replay_metrics,
@@ -67,7 +69,7 @@ from grpo_jax.training.step_metrics import (
     reward_metrics,
     utilisation_metrics,
 )
-from grpo_jax.training.stop_signal import on_sigterm
+from grpo_jax.training.stop_signal import Stop, stop_requests
 from grpo_jax.training.twin_usage import TwinUsage
 
 logger = logging.getLogger(__name__)
@@ -82,7 +84,7 @@ class RunResult:
         final_model: Hugging Face folder of the last weights; written only when the run reached its last step.
         report: Self-contained HTML page; None where `logging.enabled` is false.
         steps: Steps done, those before a resume included.
-        finished: False where SIGTERM ended the run early; starting it again goes on.
+        finished: False where SIGTERM or a notice ended the run early; starting it again goes on.
         first_reward_mean: Mean reward over the first fifth of the steps.
         last_reward_mean: Over the last fifth.
     """
@@ -110,6 +112,7 @@ def train(config: RunConfig, resume: str = "auto") -> RunResult:
         NonFiniteError: A loss or gradient became NaN or infinite and `training.on_nonfinite` is `stop`; the last
             checkpoint stands.
         LostProcessError: Another process of the run has ended; the last checkpoint stands.
+        DiskError: The disk is full or cannot be written; the last checkpoint stands.
     """
     keep_compiled_programs(config.parallel.compile_cache)
     join_processes(config.parallel)
@@ -117,8 +120,9 @@ def train(config: RunConfig, resume: str = "auto") -> RunResult:
     folder.create()
     set_up_logging(folder.log(jax.process_index()), console_level=logging.INFO if is_main() else logging.WARNING)
     try:
-        with naming_lost_processes(), CompileWatch() as compiling, ExitStack() as stack:
-            return _Run(config, folder, resume, stack, compiling).run()
+        with naming_lost_processes(), naming_disk_errors(str(folder.path)), CompileWatch() as compiling:
+            with ExitStack() as stack:
+                return _Run(config, folder, resume, stack, compiling).run()
     finally:
         close_logging()
 
@@ -156,42 +160,61 @@ class _Run:
         self._evaluator = self._make_evaluator()
         self._best = BestSoFar()
         self._twin_usage = TwinUsage(session.token_map, session.tags) if session.token_map and session.tags else None
-        self._checkpoints = open_checkpoints(folder, config.checkpoint, resume)
+        self._best_checkpoints, self._schedule = BestCheckpoints(config.checkpoint), SaveSchedule(config.checkpoint)
+        self._checkpoints = open_checkpoints(folder, config.checkpoint, resume, self._best_checkpoints)
         stack.callback(self._checkpoints.close)
+        self._parts: dict[str, Stateful] = {
+            "loader": self._loader,
+            "learner": self._learner,
+            "phases": self._phases,
+            "invalid": self._invalid,
+            "replay": self._replay,
+            "best": self._best,
+            "best_checkpoints": self._best_checkpoints,
+            **({"twin_usage": self._twin_usage} if self._twin_usage else {}),
+        }
         self._done, self._state = self._start(resume)
         self._pool.wait_ready()
         if is_main():
             folder.write_config(config_as_dict(config))
+            write_config_beside(self._checkpoints, folder)
         wait_for_all("ready")
 
     def run(self) -> RunResult:
-        """Steps from where the run stands to its end, or to SIGTERM."""
-        every = self._config.evaluation.every_steps
-        with self._log.running(self._done, self._total_steps, self._pool.statistics), on_sigterm() as stop:
-            if self._done == 0 and self._twin_usage and self._config.checkpoint.every_steps:
-                self._save()  # the model with its twins as they start, before anything has moved them
-            if self._done == 0 and every and self._evaluator and self._config.evaluation.before_training:
-                figures = self._evaluate(0)
-                self._log.write(0, figures)
-                self._log.note(_evaluation_line(0, figures))
-            while self._done < self._total_steps and not any_process(bool(stop)):
-                step = self._done + 1
-                with self._log.profiled(step):
-                    metrics = self._step(step)
-                self._compiling.first_step_done()
-                if self._evaluator and every and (step % every == 0 or step == self._total_steps):
-                    figures = self._evaluate(step)
-                    metrics |= figures
-                    self._log.note(_evaluation_line(step, figures))
-                self._log.write(step, {**metrics, **self._compiling.take()})
-                self._done = step
-                self._save_if_due()
-            # Whether it ended or was stopped, however late the signal came.
-            self._save_if_due(leaving=True)
-            self._checkpoints.wait()
-        if stop:
-            logger.info("stopped by SIGTERM after step %d; the same command goes on from there", self._done)
-        return self._finish()
+        """Steps from where the run stands to its end, or to a wish that it stops."""
+        with stop_requests(self._config.checkpoint.grace_seconds) as stop:
+            notices = maintenance_notices(metadata_address(jax.default_backend()), stop.ask)
+            with self._log.running(self._done, self._total_steps, self._pool.statistics), notices:
+                self._train(stop)
+            if self._done < self._total_steps:
+                who = stop.reason or "another process"
+                logger.info("stopped by %s after step %d; the same command goes on from there", who, self._done)
+            return self._finish()
+
+    def _train(self, stop: Stop) -> None:
+        every, figures = self._config.evaluation.every_steps, {}
+        if self._done == 0 and self._twin_usage and self._schedule.enabled:
+            self._save()  # the model with its twins as they start, before anything has moved them
+        if self._done == 0 and every and self._evaluator and self._config.evaluation.before_training:
+            figures = self._evaluate(0)
+            self._log.write(0, figures)
+            self._log.note(_evaluation_line(0, figures))
+        while self._done < self._total_steps and not any_process(bool(stop)):
+            step, figures = self._done + 1, {}
+            with self._log.profiled(step):
+                metrics = self._step(step)
+            self._compiling.first_step_done()
+            if self._evaluator and every and (step % every == 0 or step == self._total_steps):
+                figures = self._evaluate(step)
+                metrics |= figures
+                self._log.note(_evaluation_line(step, figures))
+            self._log.write(step, {**metrics, **self._compiling.take()})
+            self._done = step
+            self._save_if_due(figures)
+        # Whether it ended or was stopped, however late the signal came.
+        self._save_if_due(leaving=True)
+        self._checkpoints.wait()
+        stop.saved = self._schedule.enabled
 
     def _step(self, step: int) -> dict[str, float]:
         """Draw, sample and score, learn; returns the step's metrics."""
@@ -272,14 +295,8 @@ class _Run:
             done, state = 0, self._learner.initial_state(self._session.params)
         else:
             done, state, host = restored
-            self._loader.restore(host["loader"])
-            self._learner.restore_host_state(host["learner"])
-            self._phases.restore(host["phases"])
-            self._invalid.restore(host["invalid"])
-            self._replay.restore(host["replay"])
-            self._best.restore(host["best"])
-            if self._twin_usage:
-                self._twin_usage.restore(host["twin_usage"])
+            for name, part in self._parts.items():
+                part.restore(host[name])
             if not self._session.lora:
                 for leaf in jax.tree.leaves(self._session.params):
                     leaf.delete()  # the starting weights, of which the reference has its own copy
@@ -291,26 +308,21 @@ class _Run:
         truncate_examples(self._folder.evaluations, kept)
         return done, state
 
-    def _save_if_due(self, leaving: bool = False) -> None:
-        """Save at every so many steps and when the loop is left; a step that is saved already is not saved again."""
-        every = self._config.checkpoint.every_steps
-        if every and self._done and (leaving or self._done % every == 0):
+    def _save_if_due(self, figures: Mapping[str, float] | None = None, leaving: bool = False) -> None:
+        """Save when it is time, for a good evaluation, and when the loop is left; never the same step twice."""
+        best = bool(figures) and self._best_checkpoints.observe(self._done, figures)
+        if best:
+            logger.info("checkpoint %d is kept for its evaluation", self._done)
+        due = self._schedule.due(self._done)
+        if self._schedule.enabled and self._done and (due or best or leaving):
             self._save()
 
     def _save(self) -> None:
         self._log.stage("saving")
-        host: dict[str, Any] = {
-            "loader": self._loader.state(),
-            "learner": self._learner.host_state(),
-            "phases": self._phases.state(),
-            "invalid": self._invalid.state(),
-            "replay": self._replay.state(),
-            "best": self._best.state(),
-            "config": config_as_dict(self._config),
-        }
-        if self._twin_usage:
-            host["twin_usage"] = self._twin_usage.state()
+        host = {name: part.state() for name, part in self._parts.items()}
+        host["config"] = config_as_dict(self._config)
         self._checkpoints.save(self._done, self._state, host, self._session.token_map)
+        self._schedule.saved()
 
     def _evaluate(self, step: int) -> dict[str, float]:
         assert self._evaluator is not None
@@ -328,24 +340,7 @@ class _Run:
         if self._twin_usage and is_main():
             self._twin_usage.write(self._folder.reasoning_tokens)
         if finished:
-            session = self._session
-            export_hugging_face(
-                self._folder.final_model,
-                session.arch,
-                merged(self._learner.policy(self._state), session.lora),
-                session.tokenizer,
-                session.hf_config,
-                self._config.model.dtype,
-                session.token_map,
-            )
-            if session.lora and self._config.model.lora and not session.token_map:
-                export_peft(
-                    self._folder.path / "final_adapter",
-                    session.arch,
-                    self._state.params,
-                    self._config.model.lora,
-                    self._config.model.path,
-                )
+            write_final_model(self._folder, self._session, self._learner.policy(self._state), self._config.model)
         report = self._log.finish()
         rows = read_metrics(self._folder.metrics) if is_main() else []
         first, last = first_and_last_fifth(rows, "reward/mean") or (float("nan"), float("nan"))

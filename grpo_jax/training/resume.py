@@ -4,13 +4,16 @@
 
 import logging
 import os
-import shutil
 from collections.abc import Mapping
 from typing import Any
 
+from etils import epath
+
+from grpo_jax.checkpoint.best_checkpoints import BestCheckpoints
 from grpo_jax.checkpoint.manager import CheckpointManager
-from grpo_jax.checkpoint.run_weights import find_checkpoint
+from grpo_jax.checkpoint.run_weights import absolute_path, find_checkpoint
 from grpo_jax.config import CheckpointConfig, RewardPhase
+from grpo_jax.parallel.processes import is_main, wait_for_all
 from grpo_jax.records import ConfigError
 from grpo_jax.rewards_config import phase_starts
 from grpo_jax.tracking.run_folder import RunFolder
@@ -25,6 +28,7 @@ FIXED = (
     "model.quantization",
     "model.reasoning_vocab_size",
     "model.reasoning_tags",
+    "model.lora",
     "data.train_sources",
     "data.train_domains",
     "data.prompts_per_step",
@@ -37,8 +41,10 @@ FIXED = (
     "curriculum.adaptive",
     "curriculum.phases",
     "domains",
+    "training.optimizer",
+    "training.moments_dtype",
 )
-"""Fields (and all below them) that say what the data and the randomness are: they cannot change in mid-run."""
+"""Fields (and all below them) that say what data, randomness and state are: they cannot change in mid-run."""
 
 LENGTH = ("training.max_steps", "training.num_train_epochs")
 """Fields that say how long the run is: fixed too where reward phases begin by progress."""
@@ -50,11 +56,31 @@ Restored = tuple[int, TrainState, dict[str, Any]]
 """Steps done, device state and host state."""
 
 
-def open_checkpoints(folder: RunFolder, settings: CheckpointConfig, resume: str) -> CheckpointManager:
-    """The run's checkpoints; with `resume` "never" the ones of an earlier run are removed first."""
-    if resume == "never" and folder.checkpoints.exists():
-        shutil.rmtree(folder.checkpoints)
-    return CheckpointManager(folder.checkpoints.absolute(), keep=settings.keep)
+def open_checkpoints(
+    folder: RunFolder, settings: CheckpointConfig, resume: str, best: BestCheckpoints | None = None
+) -> CheckpointManager:
+    """The run's checkpoints; with `resume` "never" the ones of an earlier run are removed first.
+
+    Raises:
+        ConfigError: Their folder cannot be created or written.
+    """
+    place = checkpoint_run_folder(folder, settings) / "checkpoints"
+    if resume == "never" and is_main() and place.exists():
+        place.rmtree()
+    wait_for_all("earlier checkpoints removed")
+    return CheckpointManager(place, settings.keep, best)
+
+
+def checkpoint_run_folder(folder: RunFolder, settings: CheckpointConfig) -> epath.Path:
+    """The folder around `checkpoints/`: the run's own, or its namesake below `checkpoint.folder`."""
+    return absolute_path(f"{settings.folder.rstrip('/')}/{folder.exp_name}" if settings.folder else folder.path)
+
+
+def write_config_beside(manager: CheckpointManager, folder: RunFolder) -> None:
+    """Put the run's config.json beside checkpoints that are elsewhere, so that they are a run's folder to others."""
+    place = manager.folder.parent
+    if _real(place) != _real(absolute_path(folder.path)):
+        (place / "config.json").write_text(folder.config_json.read_text(encoding="utf-8"))
 
 
 def restore(
@@ -78,27 +104,31 @@ def restore(
     """
     if resume == "never":
         return None
+
+    def check(host: Mapping[str, Any]) -> None:
+        check_unchanged(host["config"], config)
+
     if resume == "auto":
-        found = manager.restore_newest(abstract_state)
-        if found is not None:
-            check_unchanged(found[2]["config"], config)
-        return found
+        return manager.restore_newest(abstract_state, check)
     checkpoint = find_checkpoint(resume)
     step = int(checkpoint.name)
-    own = checkpoint.parent.samefile(os.fspath(manager.folder))
+    own = _real(checkpoint.parent) == _real(manager.folder)
     if not own and manager.latest_step() is not None:
         raise ConfigError(
             f"--resume {resume} is of another run, and {manager.folder} holds checkpoints of this one; "
             "choose another exp_name"
         )
     source = manager if own else CheckpointManager(checkpoint.parent, keep=KEEP_ALL)
-    state, host = source.restore(step, abstract_state)
-    check_unchanged(host["config"], config)
+    state, host = source.restore(step, abstract_state, check)
     if own:
         manager.delete_after(step)
     else:
         source.close()
     return step, state, host
+
+
+def _real(path: epath.Path) -> str:
+    return str(path) if "://" in str(path) else os.path.realpath(path)
 
 
 def check_unchanged(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:

@@ -249,10 +249,10 @@ def test_adaptive_kl_survives_a_checkpoint():
     _, second = learner.learn(state, GROUPS, 2)
     # The KL of the first step is 0, below any target; that of the second far above it.
     assert (first.kl_factor, second.kl_factor) == (1.0, pytest.approx(0.9))
-    assert learner.host_state()["kl_factor"] == pytest.approx(0.9 * 1.1)
+    assert learner.state()["kl_factor"] == pytest.approx(0.9 * 1.1)
     other = make_learner(tiny_session(), objective={"kl_target": 1e-6, "kl_horizon": 2})
-    other.restore_host_state(learner.host_state())
-    assert other.host_state() == learner.host_state()
+    other.restore(learner.state())
+    assert other.state() == learner.state()
 
 
 @pytest.mark.parametrize(("num_devices", "parallel"), [(1, ParallelConfig()), (4, ParallelConfig(fsdp=2, tensor=2))])
