@@ -57,6 +57,7 @@ def config() -> RunConfig:
             moments_dtype="bfloat16",
             minibatches=2,
             epochs=2,
+            on_nonfinite="skip",
             microbatch_tokens=256,
         ),
         parallel=ParallelConfig(data=1, fsdp=2),
@@ -75,7 +76,8 @@ def config() -> RunConfig:
                 buckets=True, problems=True, domain_weights=True, rest_after=2, rest_steps=4, memory=0.8
             ),
         ),
-        checkpoint=CheckpointConfig(every_steps=2, keep=2),
+        # By the clock too, so that no two starts save after the same steps.
+        checkpoint=CheckpointConfig(every_steps=2, every_minutes=0.05, keep=2, keep_best=2),
         logging=LoggingConfig(completions_every_steps=1, samples_every_steps=2, report_every_steps=0),
     )
     return replace(run, model=replace(run.model, reasoning_vocab_size=NUM_TWINS, reasoning_tags=TAGS))
