@@ -4,6 +4,8 @@
 
 import logging
 import os
+import resource
+from contextlib import contextmanager
 from pathlib import Path
 
 import jax
@@ -14,9 +16,11 @@ import pytest
 from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
 
+from grpo_jax.checkpoint.best_checkpoints import BestCheckpoints
+from grpo_jax.checkpoint.disk_errors import DiskError
 from grpo_jax.checkpoint.fingerprint import fingerprints
 from grpo_jax.checkpoint.manager import CheckpointManager, DamagedCheckpointError
-from grpo_jax.config import ParallelConfig
+from grpo_jax.config import CheckpointConfig, ParallelConfig
 from grpo_jax.parallel.mesh import make_mesh
 from grpo_jax.records import ConfigError
 
@@ -192,6 +196,86 @@ def test_damaged_newest_falls_back_to_the_one_before_with_one_warning(tmp_path, 
     assert step == 2
     assert_same_bits(state, wide[2])
     again.close()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_two_damaged_ones_fall_back_to_the_one_before_both_naming_each(tmp_path, caplog):
+    first = CheckpointManager(tmp_path, keep=3)
+    states = save_steps(first, 1, 2, 3)
+    first.close()
+    lose_the_host_state(tmp_path / "2")
+    lose_the_array_list(tmp_path / "3")
+    again = CheckpointManager(tmp_path, keep=3)
+    with caplog.at_level(logging.WARNING, logger="grpo_jax"):
+        step, state, _ = again.restore_newest(abstract(states[1]))
+    again.close()
+    assert step == 1
+    assert_same_bits(state, states[1])
+    warnings = [record.getMessage() for record in caplog.records if record.name.startswith("grpo_jax")]
+    assert [f"checkpoint {tmp_path / str(damaged)} is damaged" in " ".join(warnings) for damaged in (2, 3)] == [
+        True
+    ] * 2
+    assert all("going on from step 1" in warning for warning in warnings)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["1", "2.damaged", "3.damaged"]
+
+
+def test_the_best_is_kept_beside_the_newest_until_a_better_one_comes(tmp_path):
+    best = BestCheckpoints(CheckpointConfig(keep_best=1))
+    manager = CheckpointManager(tmp_path, keep=2, best=best)
+    for step, score in {0: 0.0, 1: 0.5, 2: None, 3: 0.4, 4: None, 5: 0.6, 6: None, 7: None}.items():
+        if score is not None:
+            best.observe(step, {"eval/math/pass@1": score})
+        manager.save(step, make_state(seed=step), {})
+        manager.wait()
+        kept = sorted(int(path.name) for path in tmp_path.iterdir())
+        assert kept == sorted({0, *range(max(step - 1, 0), step + 1), *best.steps})
+    assert kept == [0, 5, 6, 7]
+    manager.close()
+
+
+@contextmanager
+def room_for_files_of(num_bytes):
+    """A limit of the operating system, which files of every kind of this process run into."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def save_and_wait(manager, step, state):
+    manager.save(step, state, {})
+    manager.wait()
+
+
+def test_no_room_in_the_middle_of_a_save_is_one_line_and_loses_nothing(tmp_path):
+    manager = CheckpointManager(tmp_path / "run", keep=2)
+    states = save_steps(manager, 1)
+    large = make_state(seed=2, width=1 << 16)
+    with room_for_files_of(1 << 20), pytest.raises(DiskError, match="Nothing that was saved is lost") as caught:
+        save_and_wait(manager, 2, large)
+    assert str(tmp_path / "run") in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert manager.latest_step() == 1
+    # The same command, after there is room again.
+    again = CheckpointManager(tmp_path / "run", keep=2)
+    step, state, _ = again.restore_newest(abstract(states[1]))
+    assert step == 1
+    assert_same_bits(state, states[1])
+    assert again.save(2, large, {})
+    again.close()
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["1", "2"]
+
+
+def test_a_refused_config_is_said_before_a_weight_that_does_not_fit(manager):
+    save_steps(manager, 1)
+
+    def refuse(host):
+        raise ConfigError(f"seed of step {host['step']} differs")
+
+    with pytest.raises(ConfigError, match="seed of step 1 differs"):
+        manager.restore_newest(abstract(make_state(width=6)), refuse)
 
 
 def test_only_damaged_checkpoints_raise_and_stay_where_they_are(tmp_path):

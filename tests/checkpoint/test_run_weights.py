@@ -2,14 +2,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """The policy alone out of a checkpoint that holds more."""
 
+from typing import ClassVar
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from etils.epath.backend import fsspec_backend
+from fsspec.implementations.memory import MemoryFileSystem
+from fsspec.registry import _registry
 
 from grpo_jax.checkpoint.manager import CheckpointManager
-from grpo_jax.checkpoint.run_weights import find_checkpoint, restore_params
+from grpo_jax.checkpoint.run_weights import absolute_path, find_checkpoint, restore_params
 from grpo_jax.config import ParallelConfig
 from grpo_jax.models.transformer import abstract_params
 from grpo_jax.parallel.mesh import make_mesh
@@ -52,6 +57,46 @@ def test_unfinished_and_damaged_checkpoints_do_not_count(tmp_path):
     for name in ("3", "7.orbax-checkpoint-tmp", "8.damaged"):
         (tmp_path / "checkpoints" / name / "state").mkdir(parents=True)
     assert find_checkpoint(tmp_path).name == "3"
+
+
+class Bucket(MemoryFileSystem):
+    """Stands where `gcsfs` would, without a network: what `gs://` means to everything above storage."""
+
+    protocol = ("gcs", "gs")
+    store: ClassVar = {}
+    pseudo_dirs: ClassVar = [""]
+
+    @classmethod
+    def _strip_protocol(cls, path):
+        return super()._strip_protocol(path.removeprefix("gs://").removeprefix("gcs://"))
+
+
+@pytest.fixture
+def bucket(monkeypatch):
+    monkeypatch.setitem(_registry, "gcs", Bucket)
+    fsspec_backend._get_filesystem.cache_clear()
+    yield Bucket()
+    fsspec_backend._get_filesystem.cache_clear()
+
+
+def test_an_address_is_not_mangled_and_a_local_path_is_absolute(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    assert str(absolute_path("gs://bucket/a/run")) == "gs://bucket/a/run"
+    assert str(absolute_path("gs://bucket/a/run") / "checkpoints" / "7") == "gs://bucket/a/run/checkpoints/7"
+    assert str(absolute_path("run")) == str(tmp_path / "run")
+
+
+def test_the_newest_complete_checkpoint_of_a_bucket_and_of_the_run_that_puts_its_own_there(bucket, tmp_path):
+    for step in (3, 10, 12):
+        bucket.pipe(f"/bucket/all/run/checkpoints/{step}/state/_METADATA", b"{}")
+        if step != 12:  # a bucket has no renaming: Orbax marks a complete checkpoint by a file in it
+            bucket.pipe(f"/bucket/all/run/checkpoints/{step}/commit_success.txt", b"")
+    expected = "gs://bucket/all/run/checkpoints/10"
+    assert str(find_checkpoint("gs://bucket/all/run")) == expected
+    assert str(find_checkpoint("gs://bucket/all/run/checkpoints/3")).endswith("/3")
+    (tmp_path / "run" / "checkpoints").mkdir(parents=True)
+    (tmp_path / "run" / "config.json").write_text('{"checkpoint": {"folder": "gs://bucket/all"}}')
+    assert str(find_checkpoint(tmp_path / "run")) == expected
 
 
 def test_weights_come_back_bit_for_bit_without_the_optimizer(run):

@@ -2,26 +2,35 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which checkpoint a run goes on from, what that deletes, and which changes it refuses."""
 
+import importlib.util
+import json
 import logging
 
 import jax
 import jax.numpy as jnp
 import pytest
 
+from grpo_jax.checkpoint.run_weights import find_checkpoint
 from grpo_jax.config import CheckpointConfig, ParallelConfig
 from grpo_jax.parallel.mesh import make_mesh
 from grpo_jax.parallel.rules import replicated
 from grpo_jax.records import ConfigError
 from grpo_jax.tracking.run_folder import RunFolder
-from grpo_jax.training.resume import check_unchanged, open_checkpoints, restore
+from grpo_jax.training.resume import (
+    check_unchanged,
+    checkpoint_run_folder,
+    open_checkpoints,
+    restore,
+    write_config_beside,
+)
 from grpo_jax.training.state import TrainState
 
 CONFIG = {
     "seed": 0,
-    "model": {"path": "m", "dtype": "float32"},
+    "model": {"path": "m", "dtype": "float32", "lora": {"rank": 16}},
     "data": {"train_sources": ["a"], "prompts_per_step": 4, "mixing": "weighted"},
     "domains": {"plain": {"weight": 1.0, "rewards": {"math": 1.0}}},
-    "training": {"learning_rate": 1e-3},
+    "training": {"learning_rate": 1e-3, "optimizer": "adamw"},
 }
 
 
@@ -122,6 +131,8 @@ def test_a_path_without_a_checkpoint_is_named(run, tmp_path):
         ("data.mixing", "balanced"),
         ("domains.plain.weight", 2.0),
         ("domains.plain.rewards.math", 0.5),
+        ("model.lora.rank", 8),
+        ("training.optimizer", "lion"),
     ],
 )
 @pytest.mark.parametrize("resume", ["auto", "folder"])
@@ -164,3 +175,28 @@ def test_phases_cannot_change_in_mid_run():
     before = {"training": {"max_steps": 100}, "curriculum": {"phases": PHASES}}
     with pytest.raises(ConfigError, match=r"curriculum\.phases was"):
         check_unchanged(before, {**before, "curriculum": {"phases": WAITING}})
+
+
+def test_checkpoints_elsewhere_stand_in_a_namesake_of_the_runs_folder(tmp_path):
+    folder = RunFolder(tmp_path / "out", "run")
+    folder.create()
+    folder.write_config({"exp_name": "run", "checkpoint": {"folder": str(tmp_path / "far")}})
+    settings = CheckpointConfig(folder=f"{tmp_path}/far/")
+    manager = open_checkpoints(folder, settings, "auto")
+    manager.save(3, state_of(3), {"config": CONFIG, "loader": 3})
+    write_config_beside(manager, folder)
+    manager.close()
+    assert manager.folder == tmp_path / "far" / "run" / "checkpoints"
+    assert json.loads((tmp_path / "far" / "run" / "config.json").read_text())["exp_name"] == "run"
+    for path in (folder.path, tmp_path / "far" / "run"):
+        assert find_checkpoint(path) == tmp_path / "far" / "run" / "checkpoints" / "3"
+    assert go_on(open_checkpoints(folder, settings, "auto"), "auto")[0] == 3
+    assert open_checkpoints(folder, settings, "never").latest_step() is None
+
+
+def test_a_bucket_stays_an_address_and_wants_its_package(tmp_path):
+    folder = RunFolder(tmp_path, "run")
+    assert str(checkpoint_run_folder(folder, CheckpointConfig(folder="gs://bucket/all"))) == "gs://bucket/all/run"
+    if importlib.util.find_spec("gcsfs") is None:
+        with pytest.raises(ConfigError, match=r"gs://bucket/all/run/checkpoints: .*pip install grpo-jax\[gcs\]"):
+            open_checkpoints(folder, CheckpointConfig(folder="gs://bucket/all"), "auto")
