@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from grpo_jax.checkpoint.disk_errors import DiskError
 from grpo_jax.cli import main, parse_arguments
+from grpo_jax.training import loop
 
 ROOT = Path(__file__).resolve().parents[1]
 QUICKSTART = str(ROOT / "configs" / "quickstart.py")
@@ -81,6 +83,15 @@ def test_user_mistake_is_one_line_on_stderr_and_exits_2(words, mentioned, capsys
     assert captured.err.startswith("error: ")
     assert captured.err.count("\n") == 1
     assert mentioned in captured.err
+
+
+def test_a_run_that_cannot_go_on_is_one_line_and_exits_1(capsys, monkeypatch):
+    def no_room(config, resume):
+        raise DiskError(f"{config.output_dir}: No space left on device")
+
+    monkeypatch.setattr(loop, "train", no_room)
+    assert main(["train", QUICKSTART, "output_dir=full"]) == 1
+    assert capsys.readouterr().err == "error: full: No space left on device\n"
 
 
 @pytest.mark.parametrize("command", COMMANDS)

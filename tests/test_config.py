@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from grpo_jax.config import DataConfig, Domain, ModelConfig, RunConfig, SamplingConfig, TrainingConfig
+from grpo_jax.config import CheckpointConfig, DataConfig, Domain, ModelConfig, RunConfig, SamplingConfig, TrainingConfig
 from grpo_jax.model_config import LoraConfig
 from grpo_jax.overrides import load_config, preset
 from grpo_jax.records import ConfigError, Problem, Prompt
@@ -105,3 +105,22 @@ def test_prompt_takes_its_own_temperature_before_its_domains():
     prompt = Prompt(problem, np.zeros(1, np.int32))
     assert config.temperature_of_prompt(prompt) == 0.5
     assert config.temperature_of_prompt(replace(prompt, temperature=0.9)) == 0.9
+
+
+@pytest.mark.parametrize(
+    ("checkpoint", "mentioned"),
+    [
+        ({"keep": 0}, r"checkpoint\.keep=0 must be above 0"),
+        ({"grace_seconds": 0}, r"checkpoint\.grace_seconds=0 must be above 0"),
+        ({"every_minutes": -1}, r"checkpoint\.every_minutes=-1 must be at least 0"),
+        ({"keep_best": 1}, r"checkpoint\.keep_best=1 goes by evaluations, and evaluation\.every_steps=0"),
+    ],
+)
+def test_checkpoints_that_cannot_be_are_refused(checkpoint, mentioned):
+    with pytest.raises(ConfigError, match=mentioned):
+        RunConfig(checkpoint=CheckpointConfig(**checkpoint))
+
+
+def test_a_run_folder_in_a_bucket_is_refused_with_what_may_be_there():
+    with pytest.raises(ConfigError, match=r"output_dir=gs://b/x must be a local folder; checkpoint\.folder may"):
+        RunConfig(output_dir="gs://b/x")

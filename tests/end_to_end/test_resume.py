@@ -154,3 +154,21 @@ def test_a_terminated_run_saves_and_repeats_an_unbroken_one(folder: Path, unbrok
     assert not (run / "final_model").exists()
     assert f"going on after step {last}" in finish(start(folder, "terminated", *words))
     assert_same_run(run, unbroken)
+
+
+@pytest.mark.slow
+def test_a_step_that_outlasts_the_grace_is_given_up_and_nothing_saved_is_lost(folder: Path, unbroken: Path) -> None:
+    words = ("checkpoint.every_steps=1",)
+    run = start(folder, "hurried", *words, "checkpoint.grace_seconds=1", check_seconds=1.0)
+    saved, deadline = folder / "out" / "hurried" / "checkpoints" / "2", time.monotonic() + PATIENCE_SECONDS
+    while not saved.exists():
+        assert run.poll() is None, run.communicate()[0]
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    time.sleep(1.0)  # into the third step, whose checks take many seconds
+    run.send_signal(signal.SIGTERM)
+    shown, _ = run.communicate(timeout=PATIENCE_SECONDS)
+    assert run.returncode == 3, shown
+    assert "SIGTERM asked to stop and the step did not end within checkpoint.grace_seconds=1; leaving without" in shown
+    assert "going on after step 2" in finish(start(folder, "hurried", *words))
+    assert_same_run(folder / "out" / "hurried", unbroken)
