@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which checkpoints are kept for the evaluation at their step, however many newer ones there are."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from grpo_jax.config import CheckpointConfig
@@ -48,6 +48,10 @@ class BestCheckpoints:
     def restore(self, state: Mapping[str, Any]) -> None:
         """Take over what `state` told."""
         self._scores = {int(step): float(score) for step, score in state["scores"]}
+
+    def keep_only(self, steps: Collection[int]) -> None:
+        """Forget evaluations whose checkpoints are gone: damaged since, or of the run that this one goes on from."""
+        self._scores = {step: score for step, score in self._scores.items() if step in steps}
 
     def _score(self, figures: Mapping[str, float]) -> float:
         if "/" in self._by:

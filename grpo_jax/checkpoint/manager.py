@@ -89,7 +89,7 @@ class CheckpointManager:
             DiskError: The disk is full or cannot be written.
         """
         self.wait()
-        if step in self._complete_steps():
+        if step in self.complete_steps():
             return False
         record = {"host": dict(host), "fingerprints": fingerprints(state)}
         json.dumps(record)  # Here rather than in the background, where the caller could not see the mistake.
@@ -107,7 +107,7 @@ class CheckpointManager:
 
     def latest_step(self) -> int | None:
         """Number of the newest complete checkpoint; one still being written does not count."""
-        return max(self._complete_steps(), default=None)
+        return max(self.complete_steps(), default=None)
 
     def restore(
         self, step: int, abstract_state: Any, check: Callable[[dict[str, Any]], None] | None = None
@@ -130,7 +130,7 @@ class CheckpointManager:
                 whatever Orbax makes of them.
         """
         self._manager.wait_until_finished()
-        steps = self._complete_steps()
+        steps = self.complete_steps()
         if step not in steps:
             raise ConfigError(f"no checkpoint {step} in {self._folder}; there are {sorted(steps) or 'none'}")
         wanted = jax.tree.map(_abstract, abstract_state)
@@ -165,7 +165,7 @@ class CheckpointManager:
         """
         self._manager.wait_until_finished()
         failures: dict[int, Exception] = {}
-        for step in sorted(self._complete_steps(), reverse=True):
+        for step in sorted(self.complete_steps(), reverse=True):
             try:
                 state, host = self.restore(step, abstract_state, check)
             except ConfigError:
@@ -183,7 +183,7 @@ class CheckpointManager:
     def delete_after(self, step: int) -> None:
         """Delete the checkpoints after `step`, so that a run that goes back can save those steps again."""
         self._manager.wait_until_finished()
-        for newer in sorted(found for found in self._complete_steps() if found > step):
+        for newer in sorted(found for found in self.complete_steps() if found > step):
             logger.info("deleting checkpoint %s, which comes after step %d", self._folder / str(newer), step)
             self._manager.delete(newer)
 
@@ -202,7 +202,8 @@ class CheckpointManager:
         self.wait()
         self._manager.close()
 
-    def _complete_steps(self) -> set[int]:
+    def complete_steps(self) -> set[int]:
+        """Numbers of the complete checkpoints."""
         return {
             int(path.name)
             for path in self._folder.iterdir()

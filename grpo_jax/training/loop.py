@@ -297,6 +297,7 @@ class _Run:
             done, state, host = restored
             for name, part in self._parts.items():
                 part.restore(host[name])
+            self._best_checkpoints.keep_only(self._checkpoints.complete_steps())
             if not self._session.lora:
                 for leaf in jax.tree.leaves(self._session.params):
                     leaf.delete()  # the starting weights, of which the reference has its own copy

@@ -48,6 +48,14 @@ def test_what_is_restored_goes_on_as_before() -> None:
     assert other.steps == {10}
 
 
+def test_a_checkpoint_that_is_gone_gives_its_place_to_the_next() -> None:
+    best = BestCheckpoints(CheckpointConfig(keep_best=1))
+    best.observe(1, figures(0.9, 0.9))
+    best.keep_only({2})
+    assert best.observe(3, figures(0.1, 0.1))
+    assert best.steps == {3}
+
+
 def test_a_figure_that_no_evaluation_has_is_named_with_those_there_are() -> None:
     best = BestCheckpoints(CheckpointConfig(keep_best=1, best_by="pass@8"))
     with pytest.raises(ConfigError, match=r"checkpoint\.best_by=pass@8 is no figure.*it has length, pass@1"):
