@@ -120,9 +120,9 @@ def train(config: RunConfig, resume: str = "auto") -> RunResult:
     folder.create()
     set_up_logging(folder.log(jax.process_index()), console_level=logging.INFO if is_main() else logging.WARNING)
     try:
-        with naming_lost_processes(), naming_disk_errors(str(folder.path)), CompileWatch() as compiling:
-            with ExitStack() as stack:
-                return _Run(config, folder, resume, stack, compiling).run()
+        with naming_lost_processes(), CompileWatch() as compiling, ExitStack() as stack:
+            stack.enter_context(naming_disk_errors(str(folder.path)))
+            return _Run(config, folder, resume, stack, compiling).run()
     finally:
         close_logging()
 
