@@ -88,6 +88,7 @@ def stop_requests(grace_seconds: float) -> Iterator[Stop]:
     try:
         yield stop
     finally:
-        stop.over()
+        # The handler first: in the middle of `over` it would wait for a lock that this thread holds.
         if before is not None:
             signal.signal(signal.SIGTERM, before)
+        stop.over()
