@@ -98,7 +98,7 @@ def main() -> None:
     settings, domains = ObjectiveConfig(aggregation="token_mean"), {"plain": Domain()}
     objective = resolve(settings, domains)
     terms = jax.tree.map(jnp.asarray, domain_terms(settings, objective, domains))
-    fixed = UpdateSettings(graph, objective, jnp.float32, remat=False)
+    fixed = UpdateSettings(graph, objective, jnp.float32, remat="none")
 
     def packed(params: Any, batch: TrainBatch) -> tuple[jax.Array, Any]:
         loss, gradient, _ = accumulate_gradient(params, {}, UpdateInputs(batch, None, None), terms, fixed)

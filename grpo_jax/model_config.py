@@ -7,6 +7,9 @@ from typing import Literal
 
 from grpo_jax.records import ConfigError
 
+Remat = Literal["none", "dots", "attention", "block"]
+"""See `ModelConfig.remat`."""
+
 
 @dataclass(frozen=True)
 class LoraConfig:
@@ -38,11 +41,13 @@ class ModelConfig:
     """A Hugging Face folder, a hub name, a `.gguf` file, or `package:NAME`: the GGUF of an installed Python package."""
     dtype: Literal["float32", "bfloat16"] = "bfloat16"
     """Compute dtype of forward and backward passes; master weights, logprobs and reductions are float32 always."""
-    remat: Literal["none", "block"] = "block"
-    """`block` keeps only each layer's input for the backward pass and recomputes the rest; `none` keeps everything."""
+    remat: Remat = "block"
+    """What each layer keeps for the backward pass, the rest being computed again: `block` its input alone; `attention`
+    also attention's result; `dots` also every product with weights; `none` everything."""
     attention: Literal["auto", "xla", "pallas"] = "auto"
-    """`xla` is plain XLA on any device; `pallas` are the kernels for NVIDIA GPUs and TPUs, an error where one cannot be
-    had; `auto` takes a kernel where the device has one that works and else XLA. The log says which path is taken."""
+    """`xla` is plain XLA on any device; `pallas` takes kernels for NVIDIA GPUs and TPUs, or fails;
+    `auto` takes a kernel where the device has one that works and else XLA. Kernels of sampling are the project's own;
+    the update takes cuDNN on GPUs and JAX's splash attention on TPUs. The log says which paths are taken."""
     lora: LoraConfig | None = None
     """Train adapters alone; None trains all weights."""
     quantization: Literal["none", "int8", "nf4"] = "none"

@@ -15,12 +15,15 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Int
 
+from grpo_jax.model_config import Remat
 from grpo_jax.models.architecture import Architecture
 from grpo_jax.models.attention import attend, causal_mask
+from grpo_jax.models.kernel_attention import XLA_UPDATE_ATTENTION, UpdateAttention
 from grpo_jax.models.lora import A_SUFFIX, B_SUFFIX, LoraSpec, adapted, with_last_rows_moved
-from grpo_jax.models.partwise_attention import NO_WINDOW, attend_lines
 from grpo_jax.models.quantization import NUM_OUTPUTS, Quantization, QuantizedMatrix
+from grpo_jax.models.rematerialization import product, recomputed
 from grpo_jax.models.rope import Rotation, rotate, rotation_at
+from grpo_jax.models.shared_prompt_attention import layer_windows, shared_prompt_attention
 
 Params = dict[str, Any]
 """Nested dict of arrays as `split` returns it: {"embedding": [V, D], "layers": {"query": [L, D, N, H], ...}, ...}."""
@@ -128,10 +131,11 @@ class Block(nnx.Module):
         weight = getattr(self, name)
         quantized = isinstance(weight, QuantizedMatrix)
         out = weight.product(equation, x) if quantized else jnp.einsum(equation, x, weight[...])
-        if self.lora is None or name not in self.lora.targets:
-            return out
-        a, b = getattr(self, name + A_SUFFIX)[...], getattr(self, name + B_SUFFIX)[...]
-        return out + adapted(x, a, b, self.lora.scale)
+        if self.lora is not None and name in self.lora.targets:
+            a, b = getattr(self, name + A_SUFFIX)[...], getattr(self, name + B_SUFFIX)[...]
+            out = out + adapted(x, a, b, self.lora.scale)
+        # No backward pass reads what is only added to the stream.
+        return out if name == "down" and not self.arch.post_norms else product(out)
 
     def _norm(self, x: Float[Array, "... D"], weight: nnx.Param) -> Float[Array, "... D"]:
         return rms_norm(x, weight[...], self.arch)
@@ -182,7 +186,7 @@ class Transformer(nnx.Module):
         """Residual stream before the first layer."""
         return scaled_embedding(self.embedding_table, token_ids, self.arch)
 
-    def hidden_states(self, token_ids: Int[Array, "B T"], *, remat: bool = False) -> Float[Array, "B T D"]:
+    def hidden_states(self, token_ids: Int[Array, "B T"], *, remat: Remat = "none") -> Float[Array, "B T D"]:
         """Final hidden states of right-padded rows whose positions count from 0."""
         positions = jnp.arange(token_ids.shape[1])
         masks = self._masks(positions, positions)
@@ -201,7 +205,8 @@ class Transformer(nnx.Module):
         segments: Int[Array, "B J C"] | None = None,
         offsets: Int[Array, "B J C"] | None = None,
         *,
-        remat: bool = False,
+        remat: Remat = "none",
+        how: UpdateAttention = XLA_UPDATE_ATTENTION,
     ) -> Float[Array, "B J C D"]:
         """Hidden states that predict each response token, every prompt computed once for all of its responses.
 
@@ -214,11 +219,11 @@ class Transformer(nnx.Module):
             line_ids: Responses one after another, several in a line where they fit; right-padded.
             segments: Which of the row's responses each token belongs to, -1 for padding. None: a line is a response.
             offsets: How many tokens of its response are before each token. None: as many as in its line.
-            remat: Recompute each layer in the backward pass.
+            remat: What each layer computes again in the backward pass.
+            how: How the rows attend.
         """
         (_, num_prompt), (num_rows, num_lines, num_tokens) = prompt_ids.shape, line_ids.shape
         columns = jnp.broadcast_to(jnp.arange(num_tokens), line_ids.shape)
-        segments = jnp.zeros_like(columns) if segments is None else segments
         offsets = columns if offsets is None else offsets
         prompt_positions = jnp.arange(num_prompt)
         positions_of_lines = prompt_lengths[:, None, None] + offsets
@@ -229,29 +234,18 @@ class Transformer(nnx.Module):
             ],
             axis=1,
         )
-        whole_prompt = jnp.zeros((num_rows, 1, num_prompt), jnp.int32)
-        of_prompt = jnp.broadcast_to(prompt_positions, whole_prompt.shape)
-        by_line = (num_rows, num_lines, num_tokens)
-        windows = (None, self.arch.sliding_window)
-        if len({*self.arch.sliding_layers}) > 1:
-            windows = (NO_WINDOW, self.arch.sliding_window or NO_WINDOW)
+        windows = layer_windows(self.arch, num_prompt + num_tokens)
+        attend_rows = shared_prompt_attention(
+            how, self.arch.query_scale, prompt_lengths, num_prompt, positions_of_lines, segments
+        )
 
         def attention(q: Array, k: Array, v: Array, sliding: Array | bool) -> Array:
-            scale, window = self.arch.query_scale, _select(sliding, windows)
-            prompt_q, prompt_k, prompt_v = (values[:, :num_prompt] for values in (q, k, v))
-            own_q, own_k, own_v = (values[:, num_prompt:].reshape(*by_line, *values.shape[2:]) for values in (q, k, v))
-            prompt_out = attend_lines(
-                prompt_q[:, None], prompt_k[:, None], prompt_v[:, None], of_prompt, whole_prompt, scale, window
-            )
-            prompt = (prompt_k, prompt_v, prompt_lengths)
-            out = attend_lines(own_q, own_k, own_v, positions_of_lines, segments, scale, window, prompt)
-            out = out.reshape(num_rows, num_lines * num_tokens, *q.shape[2:])
-            return jnp.concatenate([prompt_out[:, 0], out], axis=1)
+            return attend_rows(q, k, v, _select(sliding, windows))
 
         tokens = jnp.concatenate([prompt_ids, line_ids.reshape(num_rows, -1)], axis=1)
         x = self._run_layers(self.embed(tokens), self._rotations(positions), attention, remat)
         last = jnp.take_along_axis(x, prompt_lengths[:, None, None] - 1, axis=1)
-        in_lines = x[:, num_prompt:].reshape(*by_line, x.shape[-1])
+        in_lines = x[:, num_prompt:].reshape(*line_ids.shape, x.shape[-1])
         before = jnp.pad(in_lines[:, :, :-1], ((0, 0), (0, 0), (1, 0), (0, 0)))
         predicting = jnp.where(offsets[..., None] == 0, last[:, None], before)
         return rms_norm(predicting, self.final_norm[...], self.arch)
@@ -271,7 +265,7 @@ class Transformer(nnx.Module):
         x: Float[Array, "B T D"],
         rotations: Rotations,
         attention: Callable[[Array, Array, Array, Array | bool], Array],
-        remat: bool,
+        remat: Remat,
     ) -> Float[Array, "B T D"]:
         graph, stacked = nnx.split(self.layers)
         sliding_layers = self.arch.sliding_layers
@@ -286,8 +280,7 @@ class Transformer(nnx.Module):
             q, k, v = block.attention_inputs(x, _select(sliding, rotations))
             return block.residual(x, attention(q, k, v, sliding)), None
 
-        body = jax.checkpoint(layer, prevent_cse=False) if remat else layer
-        return jax.lax.scan(body, x, (stacked, flags))[0]
+        return jax.lax.scan(recomputed(layer, remat), x, (stacked, flags))[0]
 
 
 def rms_norm(x: Float[Array, "... D"], weight: Float[Array, " D"], arch: Architecture) -> Float[Array, "... D"]:

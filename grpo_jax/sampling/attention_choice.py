@@ -17,6 +17,7 @@ from jax.sharding import Mesh
 
 from grpo_jax.models.architecture import Architecture
 from grpo_jax.models.attention_parts import merge_parts
+from grpo_jax.parallel.kernel_platform import kernel_platform
 from grpo_jax.parallel.processes import exchange
 from grpo_jax.records import ConfigError
 from grpo_jax.sampling.kernels.ragged_columns import ragged_reference
@@ -26,8 +27,6 @@ logger = logging.getLogger(__name__)
 
 HEAD_SIZES = (64, 128, 256)
 """Sizes of a head that both kernels take and are tested with."""
-OLDEST_GPU = 8.0
-"""Compute capability: bfloat16 matrix products came with Ampere."""
 TPU_TILE = 16
 """Columns that lie together in a TPU's memory; a cache of other sizes would be copied for every call of the kernel."""
 LARGEST_ERROR = {"float32": 1e-4, "bfloat16": 1e-2}
@@ -74,19 +73,14 @@ def _say(how: DecodeAttention, why: str, level: int = logging.INFO) -> DecodeAtt
 
 def _kernel_for(device: jax.Device, head_size: int, chunk_tokens: int) -> tuple[DecodeAttention | None, str | None]:
     """The kernel that a device could run, or why there is none."""
-    if device.platform not in ("gpu", "tpu"):
-        return None, f"platform {device.platform} has no kernel"
-    if device.platform == "gpu":
-        capability = getattr(device, "compute_capability", "")
-        if "cuda" not in device.client.platform_version.lower():
-            return None, f"{device.device_kind} is not an NVIDIA GPU"
-        if float(capability or 0.0) < OLDEST_GPU:
-            return None, f"{device.device_kind} has compute capability {capability}, below {OLDEST_GPU}"
+    path, obstacle = kernel_platform(device)
+    if path is None:
+        return None, obstacle
     if head_size not in HEAD_SIZES:
         return None, f"head size {head_size} is not one of {', '.join(map(str, HEAD_SIZES))}"
-    if device.platform == "tpu" and chunk_tokens % TPU_TILE:
+    if path == "tpu" and chunk_tokens % TPU_TILE:
         return None, f"sampling.chunk_tokens={chunk_tokens} is not a multiple of {TPU_TILE}"
-    return DecodeAttention("gpu" if device.platform == "gpu" else "tpu"), None
+    return DecodeAttention(path), None
 
 
 @functools.cache

@@ -19,6 +19,7 @@ from jaxtyping import Array, Bool, Float32, Int32
 from grpo_jax.config import Domain, RunConfig
 from grpo_jax.models.lora import fresh_adapters, join
 from grpo_jax.models.transformer import Params
+from grpo_jax.models.update_attention_choice import choose_update_attention
 from grpo_jax.objective.domain_terms import DomainTerms, domain_terms
 from grpo_jax.objective.kl import token_kl
 from grpo_jax.objective.kl_controller import KlController
@@ -105,18 +106,27 @@ class Learner:
             self._reference = self._frozen or jax.tree.map(
                 lambda leaf: jnp.array(leaf, session.dtype, copy=True), session.params
             )
-        self._score = jax.jit(partial(score, session.graph, dtype=session.dtype, mesh=session.mesh))
-        self._score_reference = jax.jit(partial(score, session.base_graph, dtype=session.dtype, mesh=session.mesh))
+        attention = choose_update_attention(
+            config.model.attention,
+            session.arch,
+            session.mesh,
+            session.dtype,
+            config.data.max_prompt_tokens + max(config.max_completion_tokens_of(domain) for domain in config.domains),
+        )
+        scored = partial(score, dtype=session.dtype, mesh=session.mesh, attention=attention)
+        self._score = jax.jit(partial(scored, session.graph))
+        self._score_reference = jax.jit(partial(scored, session.base_graph))
         self._penalty = jax.jit(partial(_kl_penalty, objective=self._objective))
         self._by_row = NamedSharding(session.mesh, PartitionSpec(None, MESH_AXES["batch"]))
         settings = UpdateSettings(
             session.graph,
             self._objective,
             session.dtype,
-            remat=config.model.remat == "block",
+            remat=config.model.remat,
             mesh=session.mesh,
             max_replay_weight=config.replay.max_importance_weight if config.replay.groups_per_step else None,
             skip_nonfinite=config.training.on_nonfinite == "skip",
+            attention=attention,
         )
         self._update = jax.jit(
             partial(update, settings=settings, optimizer=self._optimizer),

@@ -114,7 +114,7 @@ def remedies(config: RunConfig, plan: MemoryPlan) -> list[str]:
     """Settings that lower the higher peak, the cheapest first."""
     found = []
     if sum(plan.update.values()) >= sum(plan.sampling.values()):
-        if config.model.remat == "none":
+        if config.model.remat != "block":
             found.append("model.remat=block")
         if plan.rows.rows > 1:
             found.append(f"training.microbatch_tokens={config.training.microbatch_tokens // 2}")
@@ -213,20 +213,14 @@ def _update_bytes(
 ) -> dict[str, int]:
     tensor = mesh.shape["tensor"]
     tokens = rows.rows * (rows.prompt_tokens + rows.lines * rows.response_tokens)
-    # What a layer keeps: queries, keys, values and attention's result, the four MLP arrays and eight of the stream.
-    per_layer = (
-        4 * arch.mlp_size // tensor
-        + 8 * arch.width
-        + (3 * arch.num_heads + 2 * arch.num_kv_heads) * arch.head_size // tensor
-    )
-    if config.model.lora is not None:
-        # What an adapter adds stands beside the product it is added to, forwards and backwards.
-        per_layer += 2 * sum(_outputs(arch, name) for name in config.model.lora.targets) // tensor
-    layer = width * tokens * per_layer
+    layer, kept = (width * tokens * size for size in _layer_values(config, arch, tensor))
+    if config.model.remat in ("dots", "attention"):
+        # Attention's log-sum-exp, in float32 and by head.
+        kept += 4 * tokens * arch.num_heads // tensor
     # Scores of one layer's queries with the keys of a tile of each part, their weights and gradients, while it is done.
     keys = min(rows.prompt_tokens, ATTENTION_TILE) + min(rows.response_tokens, ATTENTION_TILE)
     scores = 3 * 4 * tokens * keys * arch.num_heads // tensor
-    saved = arch.num_layers * (width * tokens * arch.width if config.model.remat == "block" else layer)
+    saved = arch.num_layers * kept
     responses = rows.rows * rows.responses * rows.response_tokens
     vocabulary = -(-arch.vocab_size // tensor)
     tokens_of_tile, ids_of_tile = tile_shape(responses, vocabulary)
@@ -240,10 +234,30 @@ def _update_bytes(
         **({f"weights in {config.model.dtype}": compute_copy} if compute_copy else {}),
         f"activations kept of {tokens} tokens": saved,
         "logits of a tile, or one layer's backward pass": max(
-            tiles, scores + (layer if config.model.remat == "block" else 0)
+            tiles, scores + (0 if config.model.remat == "none" else layer)
         ),
         "batch and logprobs": 30 * responses * num_microbatches,
     }
+
+
+def _layer_values(config: RunConfig, arch: Architecture, tensor: int) -> tuple[int, int]:
+    """Values a token that a layer's backward pass reads, and how many of them are kept for it from the forward pass."""
+    heads = (2 * arch.num_heads + 2 * arch.num_kv_heads) * arch.head_size // tensor
+    # Queries, keys, values and attention's result, the four MLP arrays and eight of the stream.
+    layer = 4 * arch.mlp_size // tensor + 8 * arch.width + heads + arch.num_heads * arch.head_size // tensor
+    if config.model.lora is not None:
+        # What an adapter adds stands beside the product it is added to, forwards and backwards.
+        layer += 2 * sum(_outputs(arch, name) for name in config.model.lora.targets) // tensor
+    match config.model.remat:
+        case "none":
+            return layer, layer
+        case "dots":
+            products = heads + 2 * arch.mlp_size // tensor + (2 if arch.post_norms else 1) * arch.width
+            return layer, arch.width + products
+        case "attention":
+            return layer, arch.width + arch.num_heads * arch.head_size // tensor
+        case "block":
+            return layer, arch.width
 
 
 def _outputs(arch: Architecture, name: str) -> int:

@@ -10,6 +10,8 @@ from flax import nnx
 from jax.sharding import Mesh
 from jaxtyping import Array, Float, Float32, Int32, Shaped
 
+from grpo_jax.model_config import Remat
+from grpo_jax.models.kernel_attention import XLA_UPDATE_ATTENTION, UpdateAttention
 from grpo_jax.models.quantization import cast
 from grpo_jax.models.transformer import Params, Transformer
 from grpo_jax.objective.logprobs import HeadSharding, token_logprobs
@@ -23,9 +25,10 @@ def response_logprobs(
     rows: TrainBatch,
     *,
     dtype: Any,
-    remat: bool,
+    remat: Remat,
     train_entropy: bool = False,
     mesh: Mesh | None = None,
+    attention: UpdateAttention = XLA_UPDATE_ATTENTION,
 ) -> tuple[Float32[Array, "B R C"], Float32[Array, "B R C"]]:
     """Log-probabilities and entropies of one microbatch's response tokens at their sampling temperature.
 
@@ -34,9 +37,10 @@ def response_logprobs(
         params: Its weights, cast to `dtype` for the computation.
         rows: One microbatch: the arrays of `TrainBatch` without their first dim.
         dtype: Compute dtype; logits and log-probabilities are float32 always.
-        remat: Recompute each layer in the backward pass.
+        remat: What each layer computes again in the backward pass.
         train_entropy: Let gradients flow through the entropies.
         mesh: Devices that share rows and vocabulary; None leaves it to the compiler.
+        attention: How the rows attend.
     """
     model: Transformer = nnx.merge(graph, cast(params, dtype))
     ids = in_lines(rows.response_ids, rows.line_tokens)
@@ -48,6 +52,7 @@ def response_logprobs(
         segments=jnp.where(rows.line_tokens < 0, -1, rows.line_tokens // num_tokens),
         offsets=rows.line_tokens % num_tokens,
         remat=remat,
+        how=attention,
     )
     flat = (num_rows, num_lines * num_tokens)
     num_choices = None
@@ -79,12 +84,18 @@ def by_response(values: Float[Array, "B JC"], places: Int32[Array, "B R C"]) -> 
 
 
 def score(
-    graph: nnx.GraphDef, params: Params, batch: TrainBatch, *, dtype: Any, mesh: Mesh | None = None
+    graph: nnx.GraphDef,
+    params: Params,
+    batch: TrainBatch,
+    *,
+    dtype: Any,
+    mesh: Mesh | None = None,
+    attention: UpdateAttention = XLA_UPDATE_ATTENTION,
 ) -> Float32[Array, "M B R C"]:
     """Log-probabilities of a whole batch, microbatch by microbatch, without gradient."""
     params = cast(params, dtype)
 
     def one(rows: TrainBatch) -> Float32[Array, "B R C"]:
-        return response_logprobs(graph, params, rows, dtype=dtype, remat=False, mesh=mesh)[0]
+        return response_logprobs(graph, params, rows, dtype=dtype, remat="none", mesh=mesh, attention=attention)[0]
 
     return jax.lax.map(one, jax.tree.map(jnp.asarray, batch))

@@ -12,6 +12,8 @@ from flax import nnx
 from jax.sharding import Mesh
 from jaxtyping import Array, Bool, Float32
 
+from grpo_jax.model_config import Remat
+from grpo_jax.models.kernel_attention import XLA_UPDATE_ATTENTION, UpdateAttention
 from grpo_jax.models.lora import join
 from grpo_jax.models.transformer import Params
 from grpo_jax.objective.correction import correction_weights, offpolicy_mask
@@ -33,19 +35,21 @@ class UpdateSettings:
         graph: Static half of the `Transformer`, with adapters where there are any.
         objective: The loss.
         dtype: Compute dtype of the forward and backward pass.
-        remat: Recompute each layer in the backward pass.
+        remat: What each layer computes again in the backward pass.
         mesh: Devices that share rows and vocabulary; None where there is one.
         max_replay_weight: Where the importance weights of replayed rollouts are cut; None where there are none.
         skip_nonfinite: Leave the state as it was where loss or gradient is not finite.
+        attention: How the rows attend.
     """
 
     graph: nnx.GraphDef
     objective: ResolvedObjective
     dtype: Any
-    remat: bool
+    remat: Remat
     mesh: Mesh | None = None
     max_replay_weight: float | None = None
     skip_nonfinite: bool = False
+    attention: UpdateAttention = XLA_UPDATE_ATTENTION
 
 
 class UpdateInputs(NamedTuple):
@@ -123,6 +127,7 @@ def microbatch_loss(
         remat=settings.remat,
         train_entropy=objective.use_entropy,
         mesh=settings.mesh,
+        attention=settings.attention,
     )
     # One update a step: the policy before the update is the policy itself.
     old = jax.lax.stop_gradient(logprobs) if inputs.old_logprobs is None else inputs.old_logprobs

@@ -141,14 +141,14 @@ def test_values_and_gradients_of_adapters_are_those_beside_the_dequantised_weigh
     small = quantized_params(lively_params(arch), kind)
     dense, own = merged(small, None), adapters(arch)
     found = quick_jit(jax.value_and_grad(total), static_argnums=(2, 3))(
-        own, small, abstract_params(arch, lora=SPEC, quantization=kind)[0], False
+        own, small, abstract_params(arch, lora=SPEC, quantization=kind)[0], "none"
     )
     expected = quick_jit(jax.value_and_grad(total), static_argnums=(2, 3))(
-        own, dense, abstract_params(arch, lora=SPEC)[0], False
+        own, dense, abstract_params(arch, lora=SPEC)[0], "none"
     )
     for one, other in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
         assert np.linalg.norm(one - other) <= 1e-5 * np.linalg.norm(other)
-    plain = total(own, lively_params(arch), abstract_params(arch, lora=SPEC)[0], False)
+    plain = total(own, lively_params(arch), abstract_params(arch, lora=SPEC)[0], "none")
     assert float(found[0]) != pytest.approx(float(plain), rel=1e-4)
 
 
@@ -170,7 +170,7 @@ def test_what_codes_need_beside_them_does_not_grow_with_the_layers(kind):
         arch = replace(ARCHITECTURES["llama"], num_layers=num_layers, sliding_layers=(), mlp_size=512)
         graph, shapes, _ = abstract_params(arch, lora=SPEC, quantization=quantization)
         base = abstract_params(arch, quantization=quantization)[1]
-        program = jax.jit(jax.grad(total), static_argnums=(2, 3)).lower(adapters_of(shapes), base, graph, False)
+        program = jax.jit(jax.grad(total), static_argnums=(2, 3)).lower(adapters_of(shapes), base, graph, "none")
         return program.compile().memory_analysis().temp_size_in_bytes
 
     few, many = (temporary_bytes(layers, kind) - temporary_bytes(layers, None) for layers in (4, 8))

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from grpo_jax.model_config import Remat
 from grpo_jax.models.architecture import Architecture
 from grpo_jax.models.transformer import Params, Transformer, abstract_params
 from tests.fakes.architectures import ARCHITECTURES, lively_params
@@ -34,7 +35,7 @@ def random_rows(seed: int = 0, pad: int = PAD_ID) -> Rows:
 
 
 @partial(jax.jit, static_argnums=(0, 3))
-def shared(arch: Architecture, params: Params, rows: Rows, remat: bool = False) -> jax.Array:
+def shared(arch: Architecture, params: Params, rows: Rows, remat: Remat = "none") -> jax.Array:
     model: Transformer = nnx.merge(abstract_params(arch)[0], params)
     return model.shared_prompt_hidden_states(*rows, remat=remat)
 
@@ -45,7 +46,7 @@ def plain(arch: Architecture, params: Params, ids: jax.Array) -> jax.Array:
     return model.hidden_states(ids)
 
 
-def row_by_row(arch: Architecture, params: Params, rows: Rows, remat: bool = False) -> jax.Array:
+def row_by_row(arch: Architecture, params: Params, rows: Rows, remat: Remat = "none") -> jax.Array:
     """What `shared` returns, from one row `prompt + response` a response, padded on the right."""
     model: Transformer = nnx.merge(abstract_params(arch)[0], params)
     whole = np.full((2, NUM_RESPONSES, rows.prompt_ids.shape[1] + NUM_TOKENS), PAD_ID)
@@ -89,10 +90,12 @@ def test_a_prompt_computed_once_gives_the_states_and_gradients_of_separate_rows(
     assert {name for name in gradient if not np.any(np.asarray(jax.tree.leaves(gradient[name])[0]))} == unused
 
 
-@pytest.mark.parametrize("forward", [shared, row_by_row])
-def test_recomputing_layers_in_the_backward_pass_changes_nothing(forward: Any) -> None:
+@pytest.mark.parametrize(
+    ("forward", "remat"), [(shared, "block"), (shared, "attention"), (shared, "dots"), (row_by_row, "block")]
+)
+def test_recomputing_layers_in_the_backward_pass_changes_nothing(forward: Any, remat: Remat) -> None:
     arch, rows = ARCHITECTURES["gemma3"], random_rows()
-    recomputed = value_and_gradient(partial(forward, remat=True), arch, rows)
+    recomputed = value_and_gradient(partial(forward, remat=remat), arch, rows)
     assert_close(recomputed, value_and_gradient(forward, arch, rows), 1e-6)
 
 

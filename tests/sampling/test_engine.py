@@ -193,7 +193,7 @@ def test_sampler_logprobs_equal_those_of_the_trainer(family: str) -> None:
     terms = [GroupTerms(0, request.temperature) for request in requests]
     batch = pack(groups, ones.astype(np.float32), ones.astype(bool), terms, plan)
     only = jax.tree.map(lambda values: jnp.asarray(values[0]), batch)
-    score = jax.jit(functools.partial(response_logprobs, abstract_params(arch)[0], dtype=jnp.float32, remat=False))
+    score = jax.jit(functools.partial(response_logprobs, abstract_params(arch)[0], dtype=jnp.float32, remat="none"))
     trained, _ = score(lively_params(arch), only)
     gap = np.abs(np.asarray(trained) - only.sampler_logprobs)[np.asarray(only.mask)]
     assert len(gap) == sum(len(completion.token_ids) for completion in found.values())

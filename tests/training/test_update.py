@@ -182,7 +182,7 @@ def packed(step, plan, *, with_old=True, with_reference=True, order=None):
 
 @partial(quick_jit, static_argnames=("objective", "dtype", "remat", "replay"))
 def gradient_of(
-    params, batch, old, reference, objective=OBJECTIVE, terms=TERMS, dtype=jnp.float32, remat=False, replay=None
+    params, batch, old, reference, objective=OBJECTIVE, terms=TERMS, dtype=jnp.float32, remat="none", replay=None
 ):
     settings = UpdateSettings(GRAPH, objective, dtype, remat, max_replay_weight=replay)
     return accumulate_gradient(params, {}, UpdateInputs(batch, old, reference), terms, settings)
@@ -256,7 +256,7 @@ def test_mesh_leaves_loss_and_gradient_alone(data, fsdp, tensor, params, step, w
 
 
 def test_recomputing_layers_leaves_loss_and_gradient_alone(params, step, whole):
-    assert_same(gradient_of(params, *packed(step, PLAN), remat=True), whole)
+    assert_same(gradient_of(params, *packed(step, PLAN), remat="block"), whole)
 
 
 def test_bfloat16_compute_gives_a_float32_gradient_near_the_float32_one(params, step, whole):
@@ -307,7 +307,7 @@ def test_scoring_gives_the_logprobs_of_plain_rows(params, step):
 def test_an_update_is_one_optimizer_step_along_the_gradient(params, step, whole):
     optimizer = make_optimizer(TrainingConfig(learning_rate=1e-2, max_grad_norm=0.1), 10)
     state = TrainState(params, optimizer.init(params), jnp.int32(3))
-    settings = UpdateSettings(GRAPH, OBJECTIVE, jnp.float32, remat=False)
+    settings = UpdateSettings(GRAPH, OBJECTIVE, jnp.float32, remat="none")
     run = quick_jit(partial(update, settings=settings, optimizer=optimizer))
     after, output = run(state, {}, UpdateInputs(*packed(step, PLAN)), TERMS)
     changes, _ = optimizer.update(whole[1], optimizer.init(params), params)
@@ -381,7 +381,7 @@ def test_gradient_of_adapters_is_that_of_the_merged_weights(params, step):
     rng = np.random.default_rng(3)
     adapters = jax.tree.map(lambda leaf: jnp.asarray(rng.normal(0, 0.1, leaf.shape), jnp.float32), adapters_of(shapes))
     inputs, terms = UpdateInputs(*packed(step, PLAN)), jax.tree.map(jnp.asarray, TERMS)
-    settings = UpdateSettings(graph, OBJECTIVE, jnp.float32, remat=False)
+    settings = UpdateSettings(graph, OBJECTIVE, jnp.float32, remat="none")
     found = quick_jit(partial(accumulate_gradient, settings=settings))(adapters, params, inputs, terms)
 
     def effective(adapters):

@@ -2,17 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """The TPU kernel goes through the chips' own compiler, which needs `pip install libtpu` and no chip."""
 
-import importlib.util
-
 import jax
 import jax.numpy as jnp
 import pytest
-from jax.experimental import topologies
 from jax.sharding import SingleDeviceSharding
 
 from grpo_jax.sampling.kernels.tpu_ragged_decode import tpu_ragged_decode
+from tests.fakes.tpu_topology import described_tpu, needs_libtpu
 
-pytestmark = pytest.mark.skipif(importlib.util.find_spec("libtpu") is None, reason="pip install libtpu")
+pytestmark = needs_libtpu
 
 
 @pytest.mark.parametrize("chip", ["v4:2x2x1", "v5e:2x2", "v5p:2x2x1", "v6e:2x2"])
@@ -25,16 +23,7 @@ pytestmark = pytest.mark.skipif(importlib.util.find_spec("libtpu") is None, reas
     ],
 )
 def test_compiles_without_copying_the_cache(chip, shape, dtype, monkeypatch):
-    # Without these libtpu asks the cloud's metadata server which machine it is on.
-    monkeypatch.setenv("TPU_SKIP_MDS_QUERY", "1")
-    monkeypatch.setenv("TPU_ACCELERATOR_TYPE", "v5litepod-4")
-    monkeypatch.setenv("TPU_WORKER_ID", "0")
-    monkeypatch.setenv("TPU_WORKER_HOSTNAMES", "localhost")
-    spec = importlib.util.find_spec("libtpu")
-    assert spec is not None
-    assert spec.submodule_search_locations
-    monkeypatch.setenv("TPU_LIBRARY_PATH", f"{spec.submodule_search_locations[0]}/libtpu.so")
-    device = topologies.get_topology_desc(platform="tpu", topology_name=chip).devices[0]
+    device = described_tpu(chip, monkeypatch)
     b, k, r, s, h = shape
     sizes = [((b, k, r, h), dtype), ((b, k, s, h), dtype), ((b, k, s, h), dtype), ((b,), jnp.int32), ((b,), jnp.int32)]
     inputs = [jax.ShapeDtypeStruct(*size, sharding=SingleDeviceSharding(device)) for size in sizes]
