@@ -3,8 +3,8 @@
 """How long a run takes to its first step with an empty compile cache, and with what that start left there.
 
 Both starts are processes of their own that train one step in a fresh run's folder; the figures are wall seconds from
-the start of the process to the end of its first step, its imports among them, and CPU seconds of the whole process,
-which hold where other programs share the machine.
+the start of the process to the end of its first step, its imports among them, and CPU seconds of the same, which hold
+where other programs share the machine. Then the run is killed.
 
 Command: python -m benchmarks.start_up configs/quickstart.py
 """
@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _start(words: Sequence[str]) -> tuple[float, float, str]:
-    """Wall seconds to the end of the first step, CPU seconds of the whole, and the log's line about it."""
+    """Wall seconds to the end of the first step, CPU seconds of the same, and the log's line about it."""
     start, used = time.perf_counter(), _cpu_seconds()
     process = subprocess.Popen(
         [sys.executable, "-m", "grpo_jax", "train", *words, "--resume", "never"],
@@ -52,9 +52,13 @@ def _start(words: Sequence[str]) -> tuple[float, float, str]:
     shown, found, seconds = [], None, 0.0
     for line in process.stdout:
         shown.append(line)
-        if found is None and (found := FIRST_STEP.search(line)):
+        if found := FIRST_STEP.search(line):
             seconds = time.perf_counter() - start
-    if process.wait() or found is None:
+            process.kill()
+            break
+    process.wait()
+    process.stdout.close()
+    if found is None:
         raise SystemExit("".join(shown))
     return seconds, _cpu_seconds() - used, found.group()
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import jax
+from jax.experimental.compilation_cache import compilation_cache
 
 from grpo_jax.records import ConfigError
 
@@ -19,7 +20,7 @@ _CPU_INFO = Path("/proc/cpuinfo")
 
 
 def keep_compiled_programs(folder: str | None, environment: Mapping[str, str] = os.environ) -> str | None:
-    """Turn JAX's persistent compile cache on, or off; call it before anything is compiled.
+    """Turn JAX's persistent compile cache on, or off; what is compiled before it is called is not kept.
 
     Below the folder each kind of host CPU has one of its own: a program compiled for a CPU that has more instructions
     than this one would end the process.
@@ -38,7 +39,10 @@ def keep_compiled_programs(folder: str | None, environment: Mapping[str, str] = 
     if folder is None and environment.get("JAX_COMPILATION_CACHE_DIR"):
         return environment["JAX_COMPILATION_CACHE_DIR"]
     used = None if folder == "" else _writable(folder, environment)
-    jax.config.update("jax_compilation_cache_dir", used)
+    if used != jax.config.jax_compilation_cache_dir:
+        jax.config.update("jax_compilation_cache_dir", used)
+        # Where something was compiled already, JAX has settled on the folder before, or on none.
+        compilation_cache.reset_cache()
     if used is not None and "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS" not in environment:
         # The many small programs of a start add up.
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
