@@ -39,7 +39,7 @@ def keep_compiled_programs(folder: str | None, environment: Mapping[str, str] = 
     if folder is None and environment.get("JAX_COMPILATION_CACHE_DIR"):
         return environment["JAX_COMPILATION_CACHE_DIR"]
     used = None if folder == "" else _writable(folder, environment)
-    if used != jax.config.jax_compilation_cache_dir:
+    if used != jax.config.values["jax_compilation_cache_dir"]:
         jax.config.update("jax_compilation_cache_dir", used)
         # Where something was compiled already, JAX has settled on the folder before, or on none.
         compilation_cache.reset_cache()

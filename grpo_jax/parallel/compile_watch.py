@@ -74,7 +74,7 @@ class CompileWatch:
             return
         self._settled = True
         whole = self._since_start
-        if not jax.config.jax_compilation_cache_dir:
+        if not jax.config.values["jax_compilation_cache_dir"]:
             cache = "no compile cache"
         else:
             kind = "warm" if 2 * whole.found > whole.programs else "cold"

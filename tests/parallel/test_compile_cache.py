@@ -11,6 +11,7 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import pytest
+from jax.experimental.compilation_cache import compilation_cache
 
 from grpo_jax.parallel.compile_cache import cpu_kind, keep_compiled_programs
 from grpo_jax.parallel.compile_watch import CompileWatch
@@ -33,22 +34,25 @@ with CompileWatch() as watch:
 @pytest.fixture(autouse=True)
 def _restored():
     names = ("jax_compilation_cache_dir", "jax_persistent_cache_min_compile_time_secs")
-    kept = {name: getattr(jax.config, name) for name in names}
+    kept = {name: jax.config.values[name] for name in names}
     yield
     for name, value in kept.items():
         jax.config.update(name, value)
+    compilation_cache.reset_cache()
 
 
 def test_the_folder_follows_the_config_then_the_environment_then_the_users_cache(tmp_path):
     user = {"XDG_CACHE_HOME": str(tmp_path / "xdg")}
     assert keep_compiled_programs(None, user) == str(tmp_path / "xdg" / "grpo_jax" / "compiled" / cpu_kind())
-    assert jax.config.jax_compilation_cache_dir == str(tmp_path / "xdg" / "grpo_jax" / "compiled" / cpu_kind())
+    assert jax.config.values["jax_compilation_cache_dir"] == str(
+        tmp_path / "xdg" / "grpo_jax" / "compiled" / cpu_kind()
+    )
     assert keep_compiled_programs(None, {**user, "JAX_COMPILATION_CACHE_DIR": "/elsewhere"}) == "/elsewhere"
     own = keep_compiled_programs(str(tmp_path / "own"), {**user, "JAX_COMPILATION_CACHE_DIR": "/elsewhere"})
     assert own == str(tmp_path / "own" / cpu_kind())
     assert keep_compiled_programs("gs://bucket/cache/", user) == f"gs://bucket/cache/{cpu_kind()}"
     assert keep_compiled_programs("", user) is None
-    assert jax.config.jax_compilation_cache_dir is None
+    assert jax.config.values["jax_compilation_cache_dir"] is None
 
 
 def test_a_folder_that_cannot_be_made_is_an_error_only_where_it_was_asked_for(tmp_path, caplog):
