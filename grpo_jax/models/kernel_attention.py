@@ -65,7 +65,7 @@ def attend_lines_by_kernel(
         prompt: Seen by all tokens of the row.
     """
     kernel = part_kernel(how)
-    num_tokens, lines = q.shape[2], segments.shape if segments is not None else None
+    num_tokens: int = q.shape[2]
 
     def local(q: Array, k: Array, v: Array, segments: Array | None, prompt: Any) -> Array:
         q, k, v = (_filled(values, 2, kernel.multiple) for values in (q, k, v))
@@ -75,7 +75,8 @@ def attend_lines_by_kernel(
             keys, values, lengths = prompt
             keys, values = (_filled(each, 1, kernel.multiple) for each in (keys, values))
             prompt = (keys, values, lengths)
-        return _attend(kernel, q, k, v, segments, prompt)[:, :, :num_tokens]
+        out: Any = _attend(kernel, q, k, v, segments, prompt)
+        return out[:, :, :num_tokens]
 
     scaled = q * jnp.asarray(scale, q.dtype)
     if how.mesh is None or how.mesh.size == 1:
@@ -83,7 +84,13 @@ def attend_lines_by_kernel(
     names = ("batch", "whole", "whole", "kv_heads", "head")
     placed = param_shardings(how.mesh, jax.ShapeDtypeStruct(k.shape, k.dtype), names).spec
     rows, heads = P(placed[0]), P(placed[0], None, placed[3])
-    in_specs = (placed, placed, placed, lines and rows, prompt and (heads, heads, rows))
+    in_specs = (
+        placed,
+        placed,
+        placed,
+        None if segments is None else rows,
+        None if prompt is None else (heads, heads, rows),
+    )
     on_devices = jax.shard_map(local, mesh=how.mesh, in_specs=in_specs, out_specs=placed, check_vma=False)
     return on_devices(scaled, k, v, segments, prompt)
 
@@ -120,7 +127,7 @@ def _forward(
     kernel: PartKernel, q: Array, k: Array, v: Array, segments: Array | None, prompt: Any
 ) -> tuple[Any, tuple[Any, ...]]:
     lines = q.shape[:3]
-    out, normaliser = kernel.forward(*map(_lines, (q, k, v)), _own(segments))
+    out, normaliser = kernel.forward(_lines(q), _lines(k), _lines(v), _own(segments))
     out, normaliser = out.reshape(q.shape), _by_token(normaliser, lines)
     if prompt is not None:
         keys, values, lengths = prompt
@@ -137,7 +144,9 @@ def _backward(kernel: PartKernel, kept: tuple[Any, ...], by_out: Array) -> tuple
     q, k, v, segments, prompt, out, normaliser = kept
     rows, lines, tokens, heads, _ = q.shape
     of_lines = jnp.moveaxis(normaliser, 3, 2).reshape(rows * lines, heads, tokens)
-    by_q, by_k, by_v = kernel.backward(*map(_lines, (q, k, v)), _own(segments), _lines(out), of_lines, _lines(by_out))
+    by_q, by_k, by_v = kernel.backward(
+        _lines(q), _lines(k), _lines(v), _own(segments), _lines(out), of_lines, _lines(by_out)
+    )
     by_q, by_k, by_v = by_q.reshape(q.shape), by_k.reshape(k.shape), by_v.reshape(v.shape)
     if prompt is None:
         return by_q, by_k, by_v, None, None

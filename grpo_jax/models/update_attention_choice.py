@@ -109,9 +109,10 @@ def kernel_fault(how: UpdateAttention, device: jax.Device, num_rows: int, head_s
     """
     rng = np.random.default_rng(0)
     rows, lines, tokens, heads, num_prompt = 2, 2, 136, 2, 160
-    lengths, scale = np.array([160, 33], np.int32), head_size**-0.5
+    lengths: Any = np.array([160, 33], np.int32)
+    scale = head_size**-0.5
     # Line 0 of each row holds two responses and padding, line 1 one that fills it.
-    segments = np.zeros((rows, lines, tokens), np.int32)
+    segments: Any = np.zeros((rows, lines, tokens), np.int32)
     segments[:, 0, 50:], segments[:, 0, 130:], segments[:, 1] = 1, -1, 2
     starts = np.where(segments == 1, 50, 0)
     positions = (lengths[:, None, None] + np.arange(tokens) - starts).astype(np.int32)
@@ -133,9 +134,10 @@ def kernel_fault(how: UpdateAttention, device: jax.Device, num_rows: int, head_s
         return attend_lines_by_kernel(how, q, k, v, segments, scale, (prompt_k, prompt_v, lengths))
 
     def of_xla(q: jax.Array, k: jax.Array, v: jax.Array, prompt_k: jax.Array, prompt_v: jax.Array) -> jax.Array:
-        wide = [values.astype(jnp.float32) for values in (q, k, v, prompt_k, prompt_v)]
+        q, k, v, prompt_k, prompt_v = (values.astype(jnp.float32) for values in (q, k, v, prompt_k, prompt_v))
         with jax.default_matmul_precision("highest"):
-            return attend_lines(*wide[:3], positions, segments, scale, None, (wide[3], wide[4], jnp.asarray(lengths)))
+            prompt = (prompt_k, prompt_v, jnp.asarray(lengths))
+            return attend_lines(q, k, v, positions, segments, scale, None, prompt)
 
     def errors(inputs: tuple[jax.Array, ...], direction: jax.Array) -> jax.Array:
         found, pull = jax.vjp(of_kernel, *inputs)

@@ -39,28 +39,25 @@ def _forward(interpret: bool, q: Array, k: Array, v: Array, seen: Seen) -> tuple
         out, (normaliser,) = kernel(q, k, v, segments)
         return out, normaliser
 
-    out, normaliser = jax.vmap(of_row)(*map(_by_head, (q, k, v)), _segments(q, k, seen))
+    out, normaliser = jax.vmap(of_row)(_by_head(q), _by_head(k), _by_head(v), _segments(q, k, seen))
     return _by_token(out), normaliser
 
 
 def _backward(
     interpret: bool, q: Array, k: Array, v: Array, seen: Seen, out: Array, normaliser: Array, by_out: Array
 ) -> tuple[Array, Array, Array]:
-    kernel = _kernel(q, k, seen, interpret)
+    kernel, segments = _kernel(q, k, seen, interpret), _segments(q, k, seen)
     settings: dict[str, Any] = kernel.kwargs
 
     def of_row(
         q: Array, k: Array, v: Array, segments: splash.SegmentIds | None, out: Array, normaliser: Array, by_out: Array
     ) -> tuple[Array, Array, Array]:
         kept = (q, k, v, segments, None, out, normaliser, kernel.dq_mask_info, kernel.dkv_mask_info)
-        names = ("save_residuals", "mask_value", "is_mqa", "block_sizes", "residual_checkpoint_name", "mask_function")
-        fixed = [settings[name] for name in (*names, "attn_logits_soft_cap", "interpret")]
-        return splash._splash_attention_bwd(*fixed, kept, by_out)[3:6]
+        return splash._splash_attention_bwd(**settings, res=kept, do=by_out)[3:6]
 
-    by_head = [_by_head(values) for values in (q, k, v, out, by_out)]
-    gradients = jax.vmap(of_row)(*by_head[:3], _segments(q, k, seen), by_head[3], normaliser, by_head[4])
-    by_q, by_k, by_v = (_by_token(values) for values in gradients)
-    return by_q, by_k, by_v
+    q, k, v, out, by_out = (_by_head(values) for values in (q, k, v, out, by_out))
+    by_q, by_k, by_v = jax.vmap(of_row)(q, k, v, segments, out, normaliser, by_out)
+    return _by_token(by_q), _by_token(by_k), _by_token(by_v)
 
 
 def _kernel(q: Array, k: Array, seen: Seen, interpret: bool) -> Any:
