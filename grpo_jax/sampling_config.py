@@ -40,6 +40,9 @@ class SamplingConfig(CompletionSettings):
     """Samples decoded at the same time on all devices; None takes as many as fit the devices' free memory."""
     chunk_tokens: int = 32
     """Decode steps of one device program; finished rows leave the batch between programs."""
+    carry_over: bool = False
+    """Let completions that are unfinished when a step has enough groups go on in the next step, with the
+    log-probabilities that they were sampled with; needs `objective.correction`."""
 
 
 def check_sampling(sampling: SamplingConfig) -> None:

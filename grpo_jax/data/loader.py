@@ -121,6 +121,12 @@ class ProblemLoader:
         slots = [Slot(prompt.problem.domain, prompt.bucket, prompt.index or 0) for prompt in prompts]
         return tuple(self._prompt(self._plan.another(slot), max(self._plan.step - 1, 0)) for slot in slots)
 
+    def prompt_of(self, domain: str, index: int, bucket: str | None, temperature: float | None) -> Prompt:
+        """A prompt as it was drawn before; the arguments are the fields of `Prompt`, and the plan does not move."""
+        prompt = self._encode(self._problems[domain][index])
+        assert prompt is not None, "a problem that was drawn is too long"
+        return Prompt(prompt.problem, prompt.token_ids, bucket, temperature, index, prompt.truncated)
+
     def record(self, step: int, outcomes: Sequence[Outcome]) -> None:
         """Learn from how drawn problems went; does nothing unless `curriculum.adaptive` asks for it.
 

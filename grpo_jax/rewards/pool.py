@@ -195,6 +195,12 @@ class RewardPool:
                 collected.append(self._rewards.pop(ticket, None) or invalid(late))
             return collected
 
+    def scored(self, tickets: Collection[int], wait_seconds: float = 0.0) -> set[int]:
+        """Those of the tickets whose reward is there; waits so long for the first of them."""
+        with self._condition:
+            self._condition.wait_for(lambda: not self._rewards.keys().isdisjoint(tickets), wait_seconds)
+            return {ticket for ticket in tickets if ticket in self._rewards}
+
     def cancel(self, tickets: Collection[int]) -> None:
         """Give up completions that nobody will collect; those already collected are passed over."""
         with self._condition:

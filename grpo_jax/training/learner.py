@@ -4,7 +4,7 @@
 
 import dataclasses
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -184,6 +184,7 @@ class Learner:
         step: int,
         domains: Mapping[str, Domain] | None = None,
         replayed: Sequence[ReplayedGroup] = (),
+        meanwhile: Callable[[], None] = lambda: None,
     ) -> tuple[TrainState, Learned]:
         """Run the updates of one step. `state` is donated.
 
@@ -193,6 +194,7 @@ class Learner:
             step: For the message of a failure.
             domains: With the weights of the rewards at this step; default those of the config.
             replayed: At most `replay.groups_per_step`; places left over are in the update without counting.
+            meanwhile: Called once for every update, while the device is at work on it.
 
         Raises:
             NonFiniteError: A loss or gradient is not finite; names the step, parameters and problems.
@@ -221,6 +223,7 @@ class Learner:
         for _ in range(self._config.training.epochs):
             for b, inputs in enumerate(map(UpdateInputs, batches, old, references)):
                 state, output = self._update(state=state, frozen=self._frozen, inputs=inputs, terms=terms)
+                meanwhile()
                 outputs.append(fetch(output))
                 if not _is_finite(outputs[-1]):
                     self._handle_nonfinite(outputs[-1], step, len(outputs), minibatches, b)

@@ -12,7 +12,6 @@ import time
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import jax
@@ -36,7 +35,6 @@ from grpo_jax.parallel.device_peaks import peak_flops_of_all
 from grpo_jax.parallel.mesh import make_mesh
 from grpo_jax.parallel.processes import (
     any_process,
-    exchange,
     is_main,
     join_processes,
     naming_lost_processes,
@@ -46,9 +44,9 @@ from grpo_jax.records import ConfigError
 from grpo_jax.rewards.phases import PhaseTracker
 from grpo_jax.rewards.pool import RewardPool
 from grpo_jax.rollout.collector import RolloutCollector
-from grpo_jax.rollout.dynamic_sampling import refill
 from grpo_jax.rollout.replay import ReplayBuffer
 from grpo_jax.rollout.session import open_session
+from grpo_jax.rollout.step_source import open_step_source
 from grpo_jax.tracking.log import close_logging, set_up_logging
 from grpo_jax.tracking.metrics import read_metrics
 from grpo_jax.tracking.run_folder import RunFolder
@@ -146,8 +144,7 @@ class _Run:
         log = logger.info if memory.peak_bytes <= limit else logger.warning
         log("memory plan: %s", verdict(config, memory, limit))
         logger.info("sampling %d prompts x %d samples at once", memory.slots, memory.lanes)
-        free = limit - sum(memory.state.values())
-        session = self._session = open_session(config, model, free_bytes=free)
+        session = self._session = open_session(config, model, free_bytes=memory.free_for_sampling(limit))
         logger.info("%s, %.1f M parameters", session.arch.family, session.arch.num_parameters / 1e6)
         self._loader = ProblemLoader(config, session.tokenizer, jax.process_index(), jax.process_count())
         self._total_steps = self._loader.num_steps
@@ -157,6 +154,10 @@ class _Run:
         self._learner = Learner(config, session, self._total_steps, folder.nonfinite)
         self._replay = ReplayBuffer(config)
         self._collector = RolloutCollector(config, session.engine, self._pool, session.tokenizer)
+        self._source = open_step_source(
+            config, self._learner.objective, session, self._pool, self._collector, self._loader
+        )
+        stack.callback(self._source.close)
         self._evaluator = self._make_evaluator()
         self._best = BestSoFar()
         self._twin_usage = TwinUsage(session.token_map, session.tags) if session.token_map and session.tags else None
@@ -169,6 +170,7 @@ class _Run:
             "phases": self._phases,
             "invalid": self._invalid,
             "replay": self._replay,
+            "rollouts": self._source,
             "best": self._best,
             "best_checkpoints": self._best_checkpoints,
             **({"twin_usage": self._twin_usage} if self._twin_usage else {}),
@@ -221,49 +223,41 @@ class _Run:
         start = time.perf_counter()
         self._log.stage("sampling")
         phase = self._phases.begin(step)
-        prompts = tuple(prompt for own in exchange(next(self._loader)) for prompt in own)
-        weights = self._session.engine.serve(self._learner.policy(self._state))
-        drawn = time.perf_counter()
-        collect = partial(
-            self._collector.collect,
-            weights,
-            num_samples=self._config.sampling.group_size,
+        rollouts = self._source.step(
+            lambda: self._session.engine.serve(self._learner.policy(self._state)),
             step=step,
             policy_version=int(self._state.num_updates),
             phase=phase,
         )
-        max_rounds = self._config.objective.max_extra_rounds if self._learner.objective.dynamic_sampling else 0
-        refilled = refill(collect(prompts), self._loader.replacements, collect, max_rounds)
-        del weights, collect
-        collected = refilled.collected
-        self._invalid.check(step, [*collected.groups, *refilled.discarded])
-        self._loader.record(step - 1, outcomes_of([*collected.groups, *refilled.discarded]))
+        collected, judged_groups = rollouts.collected, [*rollouts.collected.groups, *rollouts.discarded]
+        self._invalid.check(step, judged_groups)
+        self._loader.record(step - 1, outcomes_of(judged_groups))
         sampled_at = time.perf_counter()
         self._log.stage("learning")
         version = int(self._state.num_updates)
         replayed = self._replay.choose(step, version)
         with memory_explained("learning", memory_settings(self._config)):
             self._state, learned = self._learner.learn(
-                self._state, collected.groups, step, self._phases.domains, replayed
+                self._state, collected.groups, step, self._phases.domains, replayed, self._source.meanwhile
             )
         self._replay.observe(collected.groups, learned.judged)
         learned_at = time.perf_counter()
         self._log.look(step, collected.groups, learned.judged.advantages.tolist())
         seconds = {
-            "draw": drawn - start,
+            "draw": rollouts.draw_seconds,
             "sampling": collected.sampling_seconds,
             "reward_wait": collected.reward_wait_seconds,
             "update": learned_at - sampled_at,
             "step": time.perf_counter() - start,
         }
         metrics = {
-            **self._loader.metrics(),
-            **prompt_metrics(prompts, self._loader.num_dropped),
+            **rollouts.metrics,
+            **prompt_metrics(rollouts.prompts, self._loader.num_dropped),
             **reward_metrics(collected.groups, self._config),
             **objective_metrics(collected.groups, learned),
             **replay_metrics(replayed, learned, len(self._replay), version),
-            "objective/replaced_groups": float(len(refilled.discarded)),
-            "objective/extra_rounds": float(refilled.rounds),
+            "objective/replaced_groups": float(len(rollouts.discarded)),
+            "objective/extra_rounds": float(rollouts.rounds),
             **resource_metrics(seconds, collected.sampled_tokens, learned.tokens, self._pool.statistics()),
             **utilisation_metrics(
                 collected.groups,
@@ -329,6 +323,7 @@ class _Run:
         assert self._evaluator is not None
         start = time.perf_counter()
         self._log.stage("evaluating")
+        self._source.pause()
         weights = self._session.engine.serve(self._learner.policy(self._state))
         evaluation = self._evaluator.run(weights, int(self._state.num_updates))
         if self._config.evaluation.keep_examples and is_main():

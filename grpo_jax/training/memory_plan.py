@@ -7,7 +7,7 @@ and one chunk's logits. While learning: state and reference, gradients, and the 
 update's terms follow XLA's own account of the compiled program (`memory_analysis`), against which they are tested.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
 
@@ -45,6 +45,7 @@ class MemoryPlan:
         host: Moments in the host's memory, where they are kept there.
         slots: Prompts sampled at once, over all devices.
         lanes: Samples of each of them at once.
+        together: Whether sampling keeps what it holds while a step is learned from, as `rollout.max_staleness` asks.
     """
 
     state: dict[str, int]
@@ -57,11 +58,17 @@ class MemoryPlan:
     host: int
     slots: int
     lanes: int
+    together: bool = False
 
     @property
     def peak_bytes(self) -> int:
-        """The higher of the two peaks."""
-        return sum(self.state.values()) + max(sum(self.sampling.values()), sum(self.update.values()))
+        """The higher of the two peaks, or both together."""
+        parts = sum(self.sampling.values()), sum(self.update.values())
+        return sum(self.state.values()) + (sum(parts) if self.together else max(parts))
+
+    def free_for_sampling(self, limit: int) -> int:
+        """What is left of so many bytes beside all that stays while sampling."""
+        return limit - sum(self.state.values()) - (sum(self.update.values()) if self.together else 0)
 
 
 def plan_memory(config: RunConfig, arch: Architecture, mesh: AbstractMesh, limit: int | None = None) -> MemoryPlan:
@@ -93,11 +100,9 @@ def plan_memory(config: RunConfig, arch: Architecture, mesh: AbstractMesh, limit
         size = _frozen_bytes(kept, param_shardings(mesh, kept, kept_names), width)  # type: ignore[arg-type]
         state[f"{'reference' if spec is None else 'frozen'} weights ({kind or config.model.dtype})"] = size
     rows, num_microbatches = _largest_rows(config, batch_shards)
-    free = None if limit is None else limit - sum(state.values())
-    sampling, slots, lanes = _sampling_bytes(config, arch, width, mesh, free)
-    return MemoryPlan(
+    plan = MemoryPlan(
         state=state,
-        sampling=sampling,
+        sampling={},
         update=_update_bytes(config, arch, mesh, width, own, rows, num_microbatches)
         | ({"moments from the host": moments} if on_host else {}),
         rows=rows,
@@ -105,9 +110,13 @@ def plan_memory(config: RunConfig, arch: Architecture, mesh: AbstractMesh, limit
         num_parameters=arch.num_parameters,
         num_trained=sum(leaf.size for leaf in jax.tree.leaves(trained)),
         host=moments if on_host else 0,
-        slots=slots,
-        lanes=lanes,
+        slots=0,
+        lanes=0,
+        together=config.rollout.max_staleness > 0,
     )
+    free = None if limit is None else plan.free_for_sampling(limit)
+    sampling, slots, lanes = _sampling_bytes(config, arch, width, mesh, free)
+    return replace(plan, sampling=sampling, slots=slots, lanes=lanes)
 
 
 def remedies(config: RunConfig, plan: MemoryPlan) -> list[str]:
@@ -122,6 +131,8 @@ def remedies(config: RunConfig, plan: MemoryPlan) -> list[str]:
         if plan.slots * plan.lanes > 1:
             found.append(f"sampling.lanes={plan.slots * plan.lanes // 2}")
         found.append("sampling.max_completion_tokens: shorter completions")
+    if plan.together:
+        found.append("rollout.max_staleness=0")
     if config.training.moments_dtype == "float32":
         found.append("training.moments_dtype=bfloat16")
     if not config.training.moments_on_host:

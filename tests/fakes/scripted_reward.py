@@ -47,3 +47,10 @@ def flat_for_odd(problem: Problem, completion: str) -> PartScore:
     """No signal for problems with an odd number, the number of characters for the others."""
     odd = int(problem.ground_truth) % 2
     return PartScore(1.0 if odd else float(len(completion)) + 0.001 * sum(map(ord, completion)), RewardStatus.PASS)
+
+
+def slow_for_every_fourth(problem: Problem, completion: str, *, seconds: float = 0.0) -> float:
+    """Take so long for every fourth problem, and give nothing."""
+    if int(problem.ground_truth) % 4 == 0:
+        time.sleep(seconds)
+    return 0.0

@@ -1,0 +1,129 @@
+# Copyright 2026 The grpo_jax authors
+# SPDX-License-Identifier: Apache-2.0
+"""Groups that are sampled over several steps, and how they outlive the process.
+
+A checkpoint holds the ids, log-probabilities and versions of every sample, ended or not, and of the prompts what the
+loader needs to make them again. Rewards are not kept: they follow from the completion, which is scored again.
+"""
+
+import base64
+import io
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from grpo_jax.records import Completion, Prompt
+from grpo_jax.sampling.request import Partial
+
+
+@dataclass(eq=False)
+class GroupInFlight:
+    """One prompt and what is there of its samples.
+
+    Attributes:
+        prompt: As drawn.
+        number: How many were drawn before it.
+        step: That drew it; names the noise.
+        phase: Of the rewards that score it.
+        attempts: Times that it was dropped as too old and begun again; names the noise as well.
+        partials: Samples that have not ended, as they were when they last left the sampler.
+        completions: Samples that have ended.
+        ticket: Under which the sampler works on it; None where it does not.
+    """
+
+    prompt: Prompt
+    number: int
+    step: int
+    phase: int | None
+    attempts: int = 0
+    partials: dict[int, Partial] = field(default_factory=dict)
+    completions: dict[int, Completion] = field(default_factory=dict)
+    ticket: int | None = None
+
+    @property
+    def domain(self) -> str:
+        """Of its problem."""
+        return self.prompt.problem.domain
+
+    @property
+    def places(self) -> list[tuple[int, int]]:
+        """Of the completions, for `Scores`."""
+        return [(self.number, sample) for sample in sorted(self.completions)]
+
+    @property
+    def oldest_version(self) -> int | None:
+        """Of the weights that sampled any of its tokens; None where there is none yet."""
+        known = [*(own.versions for own in self.partials.values())]
+        known += [own.versions for own in self.completions.values() if own.versions is not None]
+        sampled = [versions[versions >= 0] for versions in known]
+        return min((int(versions.min()) for versions in sampled if len(versions)), default=None)
+
+    def begin_again(self, num_samples: int) -> None:
+        """Forget what is there."""
+        self.attempts += 1
+        self.partials = {number: Partial.fresh(number) for number in range(num_samples)}
+        self.completions, self.ticket = {}, None
+
+
+def described(groups: Sequence[GroupInFlight]) -> dict[str, Any]:
+    """The groups as JSON values; the arrays are one compressed block."""
+    pieces: list[tuple[np.ndarray, ...]] = []
+    rows = []
+    for group in groups:
+        samples = []
+        for number, partial in group.partials.items():
+            samples.append({"number": number, "tokens": len(partial.token_ids), "finish_reason": None})
+            pieces.append(partial.arrays)
+        for number, own in group.completions.items():
+            samples.append({"number": number, "tokens": len(own.token_ids), "finish_reason": own.finish_reason})
+            assert own.versions is not None, "the sampler tells of every token who sampled it"
+            pieces.append((own.token_ids, own.sampler_logprobs, own.truncated_logprobs, own.versions))
+        prompt = group.prompt
+        assert prompt.index is not None, "a prompt of the loader's"
+        rows.append(
+            {
+                "domain": group.domain,
+                "index": int(prompt.index),
+                "bucket": prompt.bucket,
+                "temperature": prompt.temperature,
+                "number": group.number,
+                "step": group.step,
+                "phase": group.phase,
+                "attempts": group.attempts,
+                "samples": samples,
+            }
+        )
+    if not rows:
+        return {"groups": []}
+    block = io.BytesIO()
+    columns = [np.concatenate(column) for column in zip(*pieces, strict=True)]
+    np.savez_compressed(block, *columns)
+    return {"groups": rows, "arrays": base64.b64encode(block.getvalue()).decode()}
+
+
+def rebuilt(state: Mapping[str, Any], prompt_of: Callable[[Mapping[str, Any]], Prompt]) -> list[GroupInFlight]:
+    """What `described` told.
+
+    Args:
+        state: From there.
+        prompt_of: Makes the prompt of a row: "domain", "index", "bucket" and "temperature".
+    """
+    if not state["groups"]:
+        return []
+    with np.load(io.BytesIO(base64.b64decode(state["arrays"])), allow_pickle=False) as arrays:
+        columns = [arrays[name] for name in arrays.files]
+    groups, position = [], 0
+    for row in state["groups"]:
+        group = GroupInFlight(prompt_of(row), row["number"], row["step"], row["phase"], row["attempts"])
+        for sample in row["samples"]:
+            number, past = sample["number"], position + sample["tokens"]
+            ids, logprobs, truncated, versions = (column[position:past] for column in columns)
+            if sample["finish_reason"] is None:
+                group.partials[number] = Partial(number, ids, logprobs, truncated, versions)
+            else:
+                group.completions[number] = Completion(ids, logprobs, sample["finish_reason"], truncated, versions)
+            position = past
+        groups.append(group)
+    return groups
