@@ -4,6 +4,7 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from typing import NamedTuple
 
 from grpo_jax.checkpoint.pretrained import is_published
@@ -15,6 +16,7 @@ from grpo_jax.models.lora import join
 from grpo_jax.records import ConfigError, Prompt, RolloutGroup
 from grpo_jax.rewards.pool import RewardPool
 from grpo_jax.rollout.collector import RolloutCollector
+from grpo_jax.rollout.functions import RolloutFunctions
 from grpo_jax.rollout.session import open_session
 from grpo_jax.sampling.serving import ServingWeights
 
@@ -101,6 +103,6 @@ def evaluate(config: RunConfig, checkpoint: str | None) -> Evaluation:
     if checkpoint is not None and not published:
         trained = restore_params(checkpoint, session.trained_shapes)
         params = join(session.params, trained) if session.lora else trained
-    with RewardPool(config.domains, config.rewards) as pool:
-        collector = RolloutCollector(config, session.engine, pool, session.tokenizer)
+    with RewardPool(config.domains, config.rewards) as pool, closing(RolloutFunctions(config)) as functions:
+        collector = RolloutCollector(config, session.engine, pool, session.tokenizer, functions)
         return Evaluator(config, collector, prompts).run(session.engine.serve(params), policy_version=0)

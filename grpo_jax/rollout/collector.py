@@ -1,21 +1,29 @@
 # Copyright 2026 The grpo_jax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Sampling and scoring, overlapped: a completion goes to the reward workers as soon as its chunk ends."""
+"""Sampling and scoring, overlapped: a completion goes to the reward workers as soon as it has ended.
+
+Prompts of domains with a rollout function go to the dispatcher, the others straight to the sampler.
+"""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import jax
 
 from grpo_jax.config import RunConfig
 from grpo_jax.parallel.processes import exchange
-from grpo_jax.records import Completion, Prompt, Rollout, RolloutGroup, Tokenizer
+from grpo_jax.records import Completion, Prompt, Reward, Rollout, RolloutGroup, Tokenizer
 from grpo_jax.rewards.pool import RewardPool
+from grpo_jax.rollout.assembly import assemble
+from grpo_jax.rollout.dispatcher import Dispatcher, Ended, Place
+from grpo_jax.rollout.functions import BoundFunction
 from grpo_jax.rollout.requests import request_of_prompt
+from grpo_jax.rollout.trajectory import Outcome
 from grpo_jax.sampling.engine import SamplingEngine
-from grpo_jax.sampling.request import SampleRequest
+from grpo_jax.sampling.request import Room, SampleRequest
 from grpo_jax.sampling.serving import ServingWeights
 from grpo_jax.sampling.stop_strings import cut_at_stop
 
@@ -26,7 +34,7 @@ class Collected:
 
     Attributes:
         groups: One a prompt.
-        sampled_tokens: Tokens of all completions.
+        sampled_tokens: Tokens that were sampled.
         sampling_seconds: Wall time from the first prefill to the last token.
         reward_wait_seconds: Wall time from the last token to the last reward, decoding of the last texts included.
     """
@@ -40,8 +48,26 @@ class Collected:
 class RolloutCollector:
     """Turns prompts into scored groups; holds no state between calls."""
 
-    def __init__(self, config: RunConfig, engine: SamplingEngine, pool: RewardPool, tokenizer: Tokenizer):
+    def __init__(
+        self,
+        config: RunConfig,
+        engine: SamplingEngine,
+        pool: RewardPool,
+        tokenizer: Tokenizer,
+        functions: Mapping[str, BoundFunction] | None = None,
+    ):
+        """Keep what works together.
+
+        Args:
+            config: The run.
+            engine: The sampler.
+            pool: Scores what is left to a domain's rewards.
+            tokenizer: Of the model.
+            functions: Rollout function of each domain that has one.
+        """
         self._config, self._engine, self._pool, self._tokenizer = config, engine, pool, tokenizer
+        self._functions = functions or {}
+        self._dispatcher = Dispatcher(config, tokenizer, self._functions)
 
     def collect(
         self,
@@ -66,20 +92,30 @@ class RolloutCollector:
             phase: Number of the reward phase; None has every reward on.
         """
         start = time.perf_counter()
-        requests = [request_of_prompt(self._config, prompt, temperature) for prompt in prompts]
-        completions: dict[tuple[int, int], Completion] = {}
-        scoring: dict[tuple[int, int], Future[tuple[str, int]]] = {}
+        played = {i: prompt for i, prompt in enumerate(prompts) if prompt.problem.domain in self._functions}
+        single = [i for i in range(len(prompts)) if i not in played]
+        requests = [request_of_prompt(self._config, prompts[i], temperature) for i in single]
+        completions: dict[Place, Completion] = {}
+        ended: dict[Place, Ended] = {}
+        scoring: dict[Place, Future[tuple[str, int]]] = {}
         host, num_hosts = jax.process_index(), jax.process_count()
+        sample_all = partial(self._engine.sample, weights, seed=self._config.seed, step=step)
         # One thread: decoding and a full queue of the pool hold up neither the device nor the order of submission.
         with ThreadPoolExecutor(1, thread_name_prefix="completion-text") as texts:
             try:
-                for sample in self._engine.sample(weights, requests, num_samples, seed=self._config.seed, step=step):
-                    prompt, place = prompts[sample.request], (sample.request, sample.sample)
+                for sample in sample_all(requests, num_samples):
+                    place = single[sample.request], sample.sample
                     completions[place] = sample.completion
                     # Every host samples in lockstep with the others; each scores its share of the prompts.
-                    if sample.request % num_hosts == host:
+                    if place[0] % num_hosts == host:
                         request = requests[sample.request]
-                        scoring[place] = texts.submit(self._queue, prompt, sample.completion, request, phase)
+                        scoring[place] = texts.submit(self._queue, prompts[place[0]], sample.completion, request, phase)
+                for one in self._play(weights, played, num_samples, step, policy_version, temperature):
+                    ended[one.place] = one
+                    if one.outcome is not None and one.outcome.reward is None:
+                        scoring[one.place] = texts.submit(
+                            self._queue_outcome, prompts[one.place[0]], one.outcome, phase
+                        )
                 sampled = time.perf_counter()
                 queued = {place: future.result() for place, future in scoring.items()}
             except BaseException:
@@ -91,7 +127,9 @@ class RolloutCollector:
         own = {place: (text, reward) for (place, (text, _)), reward in zip(queued.items(), rewards, strict=True)}
         scored = {place: found for part in exchange(own) for place, found in part.items()}
         groups = tuple(
-            RolloutGroup(
+            self._played_group(prompt, [ended[p, s] for s in range(num_samples)], scored, policy_version)
+            if p in played
+            else RolloutGroup(
                 prompt,
                 tuple(
                     Rollout(completions[p, s], text, reward, policy_version)
@@ -103,10 +141,34 @@ class RolloutCollector:
         )
         return Collected(
             groups=groups,
-            sampled_tokens=sum(len(completion.token_ids) for completion in completions.values()),
+            sampled_tokens=sum(rollout.completion.num_sampled for group in groups for rollout in group.rollouts),
             sampling_seconds=sampled - start,
             reward_wait_seconds=time.perf_counter() - sampled,
         )
+
+    def _play(
+        self,
+        weights: ServingWeights,
+        played: Mapping[int, Prompt],
+        num_samples: int,
+        step: int,
+        policy_version: int,
+        temperature: float | None,
+    ) -> Iterator[Ended]:
+        """Run the rollout functions of these prompts."""
+        if not played:
+            return
+        settings = [self._config.sampling_of(prompt.problem.domain) for prompt in played.values()]
+        room = Room(
+            num_samples=num_samples,
+            prompt_tokens=self._config.data.max_prompt_tokens,
+            completion_tokens=max(own.max_completion_tokens for own in settings),
+            stop_ids=max(len(own.stop_token_ids) for own in settings),
+        )
+        with self._engine.open(
+            weights, room=room, num_prompts=len(played), seed=self._config.seed, policy_version=policy_version
+        ) as live:
+            yield from self._dispatcher.play(played, num_samples, live, step=step, temperature=temperature)
 
     def _queue(
         self, prompt: Prompt, completion: Completion, request: SampleRequest, phase: int | None
@@ -114,3 +176,25 @@ class RolloutCollector:
         """Text of a completion, and the ticket under which it waits to be scored."""
         text = cut_at_stop(self._tokenizer.decode(completion.token_ids.tolist()), request.stop_strings)
         return text, self._pool.submit(prompt.problem, text, phase)
+
+    def _queue_outcome(self, prompt: Prompt, outcome: Outcome, phase: int | None) -> tuple[str, int]:
+        """The same for a trajectory that is left to the domain's rewards."""
+        text = outcome.turn.text if outcome.answer is None else outcome.answer
+        problem = replace(prompt.problem, extra={**prompt.problem.extra, **outcome.detail})
+        return text, self._pool.submit(problem, text, phase)
+
+    def _played_group(
+        self, prompt: Prompt, played: list[Ended], scored: Mapping[Place, tuple[str, Reward]], policy_version: int
+    ) -> RolloutGroup:
+        domain = prompt.problem.domain
+        judged = {one.place[1]: scored[one.place][1] for one in played if one.place in scored}
+        return assemble(
+            prompt,
+            played,
+            judged,
+            self._tokenizer,
+            reward_scale=self._config.domains[domain].reward_scale,
+            max_prompt_tokens=self._config.data.max_prompt_tokens,
+            max_completion_tokens=self._config.max_completion_tokens_of(domain),
+            policy_version=policy_version,
+        )

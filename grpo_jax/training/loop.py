@@ -44,6 +44,7 @@ from grpo_jax.records import ConfigError
 from grpo_jax.rewards.phases import PhaseTracker
 from grpo_jax.rewards.pool import RewardPool
 from grpo_jax.rollout.collector import RolloutCollector
+from grpo_jax.rollout.functions import RolloutFunctions
 from grpo_jax.rollout.replay import ReplayBuffer
 from grpo_jax.rollout.session import open_session
 from grpo_jax.rollout.step_source import open_step_source
@@ -58,6 +59,7 @@ from grpo_jax.training.learner import Learner
 from grpo_jax.training.maintenance_notice import maintenance_notices, metadata_address
 from grpo_jax.training.memory_plan import memory_settings, plan_memory, verdict
 from grpo_jax.training.resume import open_checkpoints, restore, write_config_beside
+from grpo_jax.training.rollout_metrics import rollout_metrics
 from grpo_jax.training.save_schedule import SaveSchedule
 from grpo_jax.training.state import Stateful, TrainState
 from grpo_jax.training.step_metrics import (
@@ -134,6 +136,8 @@ class _Run:
             raise ConfigError("domains is empty; a run needs at least one domain")
         self._log = RunLog(folder, config, config_as_dict(config), jax.process_index(), jax.process_count())
         stack.callback(self._log.close)
+        functions = RolloutFunctions(config)
+        stack.callback(functions.close)
         logger.info("loading %s", config.model.path)
         # Workers import their checkers while the model loads.
         self._pool = RewardPool(config.domains, config.rewards, config.curriculum.phases)
@@ -153,7 +157,7 @@ class _Run:
         self._invalid = InvalidWatch(config.rewards)
         self._learner = Learner(config, session, self._total_steps, folder.nonfinite)
         self._replay = ReplayBuffer(config)
-        self._collector = RolloutCollector(config, session.engine, self._pool, session.tokenizer)
+        self._collector = RolloutCollector(config, session.engine, self._pool, session.tokenizer, functions)
         self._source = open_step_source(
             config, self._learner.objective, session, self._pool, self._collector, self._loader
         )
@@ -254,6 +258,7 @@ class _Run:
             **rollouts.metrics,
             **prompt_metrics(rollouts.prompts, self._loader.num_dropped),
             **reward_metrics(collected.groups, self._config),
+            **rollout_metrics(judged_groups, self._config),
             **objective_metrics(collected.groups, learned),
             **replay_metrics(replayed, learned, len(self._replay), version),
             "objective/replaced_groups": float(len(rollouts.discarded)),

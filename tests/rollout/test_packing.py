@@ -235,3 +235,18 @@ def test_the_number_of_lines_is_one_of_few():
         groups = [make_group([1], [[2] * int(n) for n in lengths], [0.0] * 16)]
         counts.add(pack_all(groups, small_plan()).line_tokens.shape[2])
     assert counts <= {1, 2, 3, 4, 6, 8, 12, 16}
+
+
+def test_what_the_environment_wrote_is_laid_out_and_neither_weighed_nor_counted():
+    group = make_group([1, 2], [[11, 12, 13, 14], [15, 16]], [1.0, 0.0])
+    turns = np.array([0, -1, -1, 1], np.int32)
+    first = replace(group.rollouts[0], completion=replace(group.rollouts[0].completion, turns=turns))
+    batch = pack_all([replace(group, rollouts=(first, group.rollouts[1]))], small_plan())
+    plain = pack_all([group], small_plan())
+    np.testing.assert_array_equal(batch.response_ids, plain.response_ids)
+    np.testing.assert_array_equal(batch.line_tokens, plain.line_tokens)
+    np.testing.assert_array_equal(batch.places, plain.places)
+    np.testing.assert_array_equal(batch.mask[0, 0], [[1, 0, 0, 1, 0, 0], [1, 1, 0, 0, 0, 0]])
+    np.testing.assert_allclose(batch.weights, batch.mask / 4)
+    for values in (batch.sampler_logprobs, batch.behaviour_logprobs, batch.advantages):
+        assert not values[~batch.mask].any()

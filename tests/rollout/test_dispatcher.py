@@ -1,0 +1,214 @@
+# Copyright 2026 The grpo_jax authors
+# SPDX-License-Identifier: Apache-2.0
+"""Rollout functions side by side: healthy ones end in trajectories, the others cost nothing but themselves."""
+
+import asyncio
+import gc
+import os
+import threading
+import time
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from grpo_jax.config import Domain, RunConfig, SamplingConfig
+from grpo_jax.records import RolloutEnd
+from grpo_jax.rollout.dispatcher import Dispatcher
+from grpo_jax.rollout.functions import RolloutFunctions
+from grpo_jax.rollout.trajectory import Outcome, TurnSettings, as_completion
+from grpo_jax.rollout_config import RolloutConfig
+from tests.fakes.byte_tokenizer import STOP_ID, ByteTokenizer
+from tests.fakes.groups import make_prompt
+from tests.fakes.scripted_sampler import ScriptedSampler, saying
+
+
+def config_with(function, rewards=None, **limits) -> RunConfig:
+    return RunConfig(
+        domains={"plain": Domain(rewards=rewards or {}, rollout=function)},
+        sampling=SamplingConfig(max_completion_tokens=200),
+        rollout=RolloutConfig(**limits),
+    )
+
+
+def play(config, answer=lambda request, partial: saying("b"), num_prompts=1, num_samples=1):
+    """All endings by place, and the sampler."""
+    sampler = ScriptedSampler(answer)
+    dispatcher = Dispatcher(config, ByteTokenizer(), RolloutFunctions(config))
+    prompts = {number: make_prompt([65, 66], f"problem-{number}") for number in range(num_prompts)}
+    found = list(dispatcher.play(prompts, num_samples, sampler, step=1))
+    assert len({ended.place for ended in found}) == len(found)
+    return {ended.place: ended for ended in found}, sampler
+
+
+async def two_turns(problem, generate):
+    first = await generate(problem.messages)
+    second = await generate([{"role": "user", "content": "more"}], after=first)
+    return Outcome(second, reward=1.0)
+
+
+def test_a_trajectory_holds_what_was_sampled_and_masks_what_was_not():
+    ended = play(config_with(two_turns))[0][0, 0]
+    completion = as_completion(ended.outcome.turn, 2)
+    written = list(b"\nuser: more\nassistant:")
+    assert completion.token_ids.tolist() == [98, STOP_ID, *written, 98, STOP_ID]
+    assert completion.turns.tolist() == [0, 0, *[-1] * len(written), 1, 1]
+    own = completion.sampled
+    assert not completion.sampler_logprobs[~own].any()
+    assert completion.sampler_logprobs[own].all()
+    assert completion.versions.tolist() == np.where(own, 3, -1).tolist()
+
+
+def test_what_the_sampler_is_given_begins_with_what_it_returned():
+    _, sampler = play(config_with(two_turns))
+    (_, first), (request, second) = sampler.asked
+    assert len(first.token_ids) == 0
+    assert second.token_ids[:2].tolist() == [98, STOP_ID]
+    assert request.token_ids.tolist() == [65, 66]
+
+
+async def storm(problem, generate):
+    number = int(problem.id.removeprefix("problem-"))
+    if number % 20 == 7:
+        raise ValueError("a storm")
+    asyncio.get_running_loop().create_task(asyncio.sleep(3600))  # nobody waits for it
+    if number % 20 == 11:
+        await asyncio.Event().wait()
+    turn = await generate(problem.messages)
+    if number % 20 == 13:
+        return [None, object(), 42, float("nan"), Outcome(turn, reward=float("inf"))][number // 20 % 5]
+    for _ in range(number % 3):
+        await asyncio.sleep(0.001)
+        turn = await generate([{"role": "user", "content": "on"}], after=turn)
+    return Outcome(turn, reward=float(number % 2))
+
+
+def test_of_a_thousand_functions_in_a_storm_every_healthy_one_is_kept_and_nothing_stays():
+    config = config_with(storm, seconds=1.5)
+    play(config)  # what is imported and cached by a first call is no leak
+    gc.collect()
+    threads, files = threading.active_count(), len(os.listdir("/proc/self/fd"))
+    found, _ = play(config, num_prompts=1000)
+    kinds = {7: RolloutEnd.RAISED, 11: RolloutEnd.HUNG, 13: RolloutEnd.NONSENSE}
+    assert {place[0]: ended.end for place, ended in found.items()} == {
+        number: kinds.get(number % 20, RolloutEnd.DONE) for number in range(1000)
+    }
+    assert Counter(ended.end for ended in found.values())[RolloutEnd.DONE] == 850
+    for (number, _), ended in found.items():
+        if ended.end is RolloutEnd.DONE:
+            assert ended.outcome.reward == number % 2
+            assert len(ended.outcome.turn.path()) == 1 + number % 3
+    del found
+    gc.collect()
+    assert threading.active_count() == threads
+    assert len(os.listdir("/proc/self/fd")) == files
+    assert not [task for task in gc.get_objects() if type(task) is asyncio.Task and not task.done()]
+
+
+def test_a_function_that_swallows_its_cancellation_is_given_up():
+    async def stubborn(problem, generate):
+        while True:
+            try:
+                await asyncio.sleep(0.01 if time.monotonic() > until else 3600)
+                return None
+            except asyncio.CancelledError:
+                continue
+
+    until = time.monotonic() + 1.0
+    found, _ = play(config_with(stubborn, seconds=0.2))
+    assert found[0, 0].end is RolloutEnd.HUNG
+
+
+def test_a_function_that_blocks_the_loop_is_interrupted_and_its_neighbours_go_on():
+    async def blocking(problem, generate):
+        if problem.id == "problem-1":
+            while True:
+                pass
+        await asyncio.sleep(0.05)
+        return Outcome(await generate(problem.messages), reward=1.0)
+
+    found, _ = play(config_with(blocking, seconds=1.0), num_prompts=4)
+    ends = [found[number, 0].end for number in range(4)]
+    assert ends == [RolloutEnd.DONE, RolloutEnd.HUNG, RolloutEnd.DONE, RolloutEnd.DONE]
+
+
+def test_the_clock_stands_still_while_the_sampler_is_waited_for():
+    def slowly(request, partial):
+        time.sleep(0.15)
+        return saying("b")
+
+    found, _ = play(config_with(two_turns, seconds=0.2), slowly)
+    assert found[0, 0].end is RolloutEnd.DONE
+
+
+async def for_ever(problem, generate):
+    turn = await generate(problem.messages)
+    while True:
+        turn = await generate([{"role": "user", "content": "on"}], after=turn)
+
+
+@pytest.mark.parametrize(
+    ("limits", "tokens", "end", "turns"),
+    [({"max_turns": 3}, 200, RolloutEnd.TURN_LIMIT, 3), ({}, 50, RolloutEnd.TOKEN_LIMIT, 3)],
+)
+def test_a_limit_ends_the_trajectory_with_its_last_turn(limits, tokens, end, turns):
+    config = config_with(for_ever, **limits)
+    config = replace(config, sampling=replace(config.sampling, max_completion_tokens=tokens))
+    ended = play(config)[0][0, 0]
+    assert ended.end is end
+    assert ended.outcome.end is end
+    assert ended.outcome.reward == 0.0
+    assert len(ended.outcome.turn.path()) == turns
+    assert len(as_completion(ended.outcome.turn, 2).token_ids) <= tokens
+
+
+def test_a_turn_is_no_longer_than_its_limits():
+    async def short(problem, generate):
+        first = await generate(problem.messages)
+        second = await generate([1], after=first, settings=TurnSettings(max_tokens=2))
+        return Outcome(second, reward=0.0)
+
+    config = config_with(short, max_turn_tokens=5)
+    turn = play(config, lambda request, partial: [98] * 100)[0][0, 0].outcome.turn
+    assert [len(own.completion.token_ids) for own in turn.path()] == [5, 2]
+
+
+def test_spans_can_be_kept_out_of_training():
+    async def judged(problem, generate):
+        first = await generate(problem.messages, settings=TurnSettings(trained=False))
+        return Outcome(await generate([7], after=first), reward=0.0)
+
+    completion = as_completion(play(config_with(judged))[0][0, 0].outcome.turn, 2)
+    assert completion.turns.tolist() == [-1, -1, -1, 1, 1]
+
+
+def test_a_turn_that_the_sampler_did_not_make_is_nonsense():
+    async def forging(problem, generate):
+        turn = await generate(problem.messages)
+        return Outcome(replace(turn, text="42"), reward=1.0)
+
+    ended = play(config_with(forging))[0][0, 0]
+    assert ended.end is RolloutEnd.NONSENSE
+    assert "did not make" in ended.reason
+
+
+def test_without_a_reward_and_without_the_domains_rewards_there_is_nothing_to_learn():
+    async def silent(problem, generate):
+        return await generate(problem.messages)
+
+    assert play(config_with(silent))[0][0, 0].end is RolloutEnd.NONSENSE
+    assert play(config_with(silent, rewards={"math": 1.0}))[0][0, 0].end is RolloutEnd.DONE
+
+
+def test_noise_differs_by_rollout_and_by_conversation_and_not_by_the_turns_of_one():
+    async def several(problem, generate):
+        first = await generate(problem.messages)
+        other = await generate(problem.messages)
+        second = await generate([7], after=first)
+        return Outcome(second if other.number else first, reward=0.0)
+
+    _, sampler = play(config_with(several), num_samples=2)
+    noise = [(request.noise_id, partial.sample, len(partial.token_ids)) for request, partial in sampler.asked]
+    assert len(set(noise)) == 6
+    assert {name for name, _, given in noise if given == 0} == {"problem-0", "problem-0/1"}
