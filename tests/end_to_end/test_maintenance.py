@@ -25,6 +25,7 @@ def announce_after_first_step(server: MetadataServer, log: Path, over: threading
             return
 
 
+@pytest.mark.slow
 def test_a_notice_ends_the_step_saves_and_the_next_start_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
