@@ -2,10 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Everything a run can be told, as frozen typed sections; relations between fields are checked on construction.
 
-A field is declared once, with its default and meaning: here, or in `model_config.py`, `objective_config.py`,
-`rewards_config.py`, `rollout_config.py`, `sampling_config.py`, `curriculum_config.py`, `replay_config.py`,
-`evaluation_config.py`, `checkpoint_config.py` and `logging_config.py`. `overrides.py` turns `key=value` words into
-these.
+A field is declared once, with its default and meaning: here, or in the file `*_config.py` of its section.
+`overrides.py` turns `key=value` words into these.
 """
 
 from collections.abc import Mapping
@@ -22,56 +20,17 @@ from grpo_jax.curriculum_config import (
     check_rule,
     check_schedule,
 )
+from grpo_jax.data_config import DataConfig, check_mixing
 from grpo_jax.evaluation_config import EvaluationConfig, check_evaluation
 from grpo_jax.logging_config import LoggingConfig, check_logging
 from grpo_jax.model_config import ModelConfig, check_model
 from grpo_jax.objective_config import ObjectiveConfig
+from grpo_jax.parallel_config import ParallelConfig
 from grpo_jax.records import ConfigError, Prompt
 from grpo_jax.replay_config import ReplayConfig, check_replay
 from grpo_jax.rewards_config import RewardPhase, RewardsConfig, check_phases, check_rewards
 from grpo_jax.rollout_config import RolloutConfig, RolloutFunction, check_rollout
 from grpo_jax.sampling_config import CompletionSettings, SamplingConfig, check_completions, check_sampling
-
-
-@dataclass(frozen=True)
-class DataConfig:
-    """Where problems come from and how many a step takes."""
-
-    train_sources: tuple[str, ...] = ()
-    """`domain::dataset@split`; the dataset is a .parquet or .jsonl file or glob, a folder of such files (the planning
-    layout too), a Hugging Face dataset name, or `reasoning_gym/TASK?parameter=value&...`. Of
-    `NAME?streaming=True&rows=N` only the first N rows are fetched. A domain left out is taken from each row."""
-    train_domains: tuple[str, ...] = ()
-    """Domains to train on; the others are only evaluated. Empty is all of them."""
-    eval_sources: tuple[str, ...] = ()
-    """Like `train_sources`; never trained on."""
-    max_train_samples: int | None = None
-    """Keep at most this many rows of each training source, its first ones."""
-    max_total_train_samples: int | None = None
-    """Keep at most this many rows of all training sources together, of each in proportion to what it has."""
-    skip_bad_rows: bool = False
-    """Leave rows out that cannot be used, each with a line in the log, instead of refusing to start."""
-    prompts_per_step: int = 8
-    """Prompts a step, over all domains; each is sampled `sampling.group_size` times."""
-    max_prompt_tokens: int = 512
-    """Longest prompt, chat template included."""
-    overlong_prompts: Literal["drop", "truncate", "error"] = "drop"
-    """`drop` leaves longer prompts out; `truncate` cuts the middle of the user's text; both are counted by domain.
-    `error` stops at the first."""
-    mixing: Literal["weighted", "balanced", "proportional", "sequential", "concat", "annealed"] = "weighted"
-    """`weighted` follows `Domain.weight`, exactly over time; `balanced` gives every domain equal counts over time;
-    `proportional` goes by dataset sizes; `sequential` draws one domain after another, in their order; `concat` shuffles
-    all problems as one dataset; `annealed` moves from `Domain.weight` to `anneal_to`."""
-    strict: bool = False
-    """`balanced` only where every batch can hold equal counts."""
-    sequential_spans: Literal["equal", "weighted"] = "equal"
-    """Whether `sequential` gives domains equal spans of the run or spans by `Domain.weight`."""
-    anneal_to: Mapping[str, float] = field(default_factory=dict)
-    """Domain -> weight that `annealed` arrives at, all domains named; 0 fades one out."""
-    anneal_from: float = 0.0
-    """Progress (steps done / steps in all) at which `annealed` begins to move."""
-    anneal_until: float = 1.0
-    """Progress at which it has arrived."""
 
 
 @dataclass(frozen=True)
@@ -176,35 +135,6 @@ class TrainingConfig:
 
 
 @dataclass(frozen=True)
-class ParallelConfig:
-    """Mesh of devices; -1 takes all that is left, in at most one axis."""
-
-    data: int = 1
-    """Replicas of the weights."""
-    fsdp: int = -1
-    """Devices that share one copy of weights and optimizer state."""
-    tensor: int = 1
-    """Devices that share each matrix product."""
-    distributed: Literal["auto", "always", "never"] = "auto"
-    """Whether to connect to the run's other processes: `auto` does where `coordinator`, JAX_COORDINATOR_ADDRESS, Slurm,
-    Open MPI or a multi-host TPU job says that there are any; `always` leaves it to JAX to find them, as on a TPU
-    pod."""
-    hosts: int | None = None
-    """Processes of the run, one a host; None takes what the environment says."""
-    coordinator: str | None = None
-    """HOST:PORT of the first process, for hosts that nothing else connects."""
-    host_index: int | None = None
-    """Number of this process, from 0; goes with `coordinator`."""
-    start_seconds: int = 300
-    """How long to wait for the others at the start."""
-    heartbeat_seconds: int = 100
-    """Silence after which a process counts as dead, which ends the others."""
-    compile_cache: str | None = None
-    """Folder, or `gs://` address, that keeps compiled programs from start to start; '' keeps none. None is what
-    JAX_COMPILATION_CACHE_DIR says, else `grpo_jax/compiled` in the user's cache. Only process 0 writes to it."""
-
-
-@dataclass(frozen=True)
 class RunConfig:
     """One experiment."""
 
@@ -214,7 +144,7 @@ class RunConfig:
     """All randomness is a pure function of (seed, step, problem, sample)."""
     output_dir: str = "out"
     model: ModelConfig = field(default_factory=ModelConfig)
-    data: DataConfig = DataConfig()
+    data: DataConfig = field(default_factory=DataConfig)
     domains: Mapping[str, Domain] = field(default_factory=dict)
     curriculum: CurriculumConfig = CurriculumConfig()
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
@@ -223,7 +153,7 @@ class RunConfig:
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
     training: TrainingConfig = TrainingConfig()
     replay: ReplayConfig = field(default_factory=ReplayConfig)
-    parallel: ParallelConfig = ParallelConfig()
+    parallel: ParallelConfig = field(default_factory=ParallelConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
     logging: LoggingConfig = field(default_factory=LoggingConfig)
@@ -285,7 +215,8 @@ def check_ranges(config: RunConfig) -> None:
         )
     check_sampling(config.sampling)
     check_replay(config.replay, config.sampling.group_size)
-    _check_mixing(config.data, config.domains, config.curriculum.adaptive.domain_weights)
+    weights = {name: domain.weight for name, domain in config.domains.items()}
+    check_mixing(config.data, weights, config.curriculum.adaptive.domain_weights)
     check_curriculum(config.curriculum.difficulty, config.curriculum.adaptive)
     check_rewards(config.rewards)
     check_rollout(config.rollout)
@@ -312,34 +243,6 @@ def check_ranges(config: RunConfig) -> None:
         if "{prompt}" not in domain.prompt_template:
             raise ConfigError(f"domains.{name}.prompt_template lacks {{prompt}}")
     _check_reward_names(config)
-
-
-def _check_mixing(data: DataConfig, domains: Mapping[str, Domain], learned: bool) -> None:
-    prompts, num = data.prompts_per_step, len(domains)
-    if data.strict and data.mixing == "balanced" and num and prompts % num:
-        near = [size for size in (prompts // num * num, (prompts // num + 1) * num) if size]
-        raise ConfigError(
-            f"data.prompts_per_step={prompts} cannot be shared equally by {num} domains (data.strict=true); "
-            f"the nearest sizes that work: {' and '.join(map(str, near))}"
-        )
-    if learned and data.mixing in ("sequential", "concat"):
-        raise ConfigError(f"curriculum.adaptive.domain_weights=true has no weights to change in mixing={data.mixing}")
-    if data.mixing != "annealed":
-        return
-    if not 0 <= data.anneal_from < data.anneal_until <= 1:
-        raise ConfigError(
-            f"data.anneal_from={data.anneal_from} and data.anneal_until={data.anneal_until} must ascend within 0 to 1"
-        )
-    for name in domains:
-        if name not in data.anneal_to:
-            raise ConfigError(f"data.anneal_to lacks domain {name}; give it a weight, 0 to fade it out")
-    for name, weight in data.anneal_to.items():
-        if name not in domains:
-            raise ConfigError(f"data.anneal_to names {name!r}, which domains lacks (it has {', '.join(domains)})")
-        if weight < 0:
-            raise ConfigError(f"data.anneal_to.{name}={weight} must be at least 0")
-    if domains and not (any(own.weight for own in domains.values()) and any(data.anneal_to.values())):
-        raise ConfigError("data.mixing=annealed needs a weight above 0 among domains and in data.anneal_to")
 
 
 def _check_reward_names(config: RunConfig) -> None:

@@ -16,6 +16,8 @@ LEVELS = {
     "records": 0,
     "config": 0,
     "checkpoint_config": 0,
+    "data_config": 0,
+    "parallel_config": 0,
     "curriculum_config": 0,
     "evaluation_config": 0,
     "logging_config": 0,

@@ -22,9 +22,9 @@ from grpo_jax.checkpoint.pretrained import load_published
 from grpo_jax.checkpoint.reasoning import with_reasoning_vocabulary
 from grpo_jax.config import RunConfig
 from grpo_jax.data.adaptive import outcomes_of
-from grpo_jax.data.loader import ProblemLoader, evaluation_prompts
+from grpo_jax.data.loader import ProblemLoader
 from grpo_jax.data.prompt_lengths import prompt_length_table, prompt_metrics, write_prompt_lengths
-from grpo_jax.evaluation.evaluator import Evaluator
+from grpo_jax.evaluation.evaluator import evaluator_of_run
 from grpo_jax.evaluation.examples import truncate_examples, write_examples
 from grpo_jax.evaluation.forgetting import BestSoFar
 from grpo_jax.overrides import config_as_dict
@@ -162,7 +162,7 @@ class _Run:
             config, self._learner.objective, session, self._pool, self._collector, self._loader
         )
         stack.callback(self._source.close)
-        self._evaluator = self._make_evaluator()
+        self._evaluator = evaluator_of_run(config, self._collector, session.tokenizer)
         self._best = BestSoFar()
         self._twin_usage = TwinUsage(session.token_map, session.tags) if session.token_map and session.tags else None
         self._best_checkpoints, self._schedule = BestCheckpoints(config.checkpoint), SaveSchedule(config.checkpoint)
@@ -346,19 +346,6 @@ class _Run:
         rows = read_metrics(self._folder.metrics) if is_main() else []
         first, last = first_and_last_fifth(rows, "reward/mean") or (float("nan"), float("nan"))
         return RunResult(self._folder.path, self._folder.final_model, report, self._done, finished, first, last)
-
-    def _make_evaluator(self) -> Evaluator | None:
-        config = self._config
-        if not config.evaluation.every_steps:
-            return None
-        if not config.data.eval_sources:
-            raise ConfigError(
-                f"evaluation.every_steps={config.evaluation.every_steps} but data.eval_sources is empty; "
-                "name a source or set evaluation.every_steps=0"
-            )
-        tokenizer, limit = self._session.tokenizer, config.evaluation.max_problems
-        prompts = evaluation_prompts(config.data, config.domains, tokenizer, limit)
-        return Evaluator(config, self._collector, prompts)
 
 
 def _evaluation_line(step: int, figures: dict[str, float]) -> str:
