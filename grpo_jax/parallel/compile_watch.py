@@ -49,14 +49,13 @@ class CompileWatch:
         self._shapes: dict[str, Sequence[Any]] = {}
         self._before: dict[str, Sequence[Any]] = {}
         self._settled = False
-        self._shown = _ShapesHandler(self)
         self._level = _JAX_LOGGER.level
+        self._shapes_filter = _ShapesFilter(self, _JAX_LOGGER.getEffectiveLevel())
 
     def __enter__(self) -> "CompileWatch":
         jax.monitoring.register_event_duration_secs_listener(self._on_duration)
         jax.monitoring.register_event_listener(self._on_event)
-        self._level = _JAX_LOGGER.level
-        _JAX_LOGGER.addHandler(self._shown)
+        _JAX_LOGGER.addFilter(self._shapes_filter)
         _JAX_LOGGER.setLevel(logging.DEBUG)
         return self
 
@@ -65,7 +64,7 @@ class CompileWatch:
     ) -> None:
         jax.monitoring.unregister_event_duration_listener(self._on_duration)
         jax.monitoring.unregister_event_listener(self._on_event)
-        _JAX_LOGGER.removeHandler(self._shown)
+        _JAX_LOGGER.removeFilter(self._shapes_filter)
         _JAX_LOGGER.setLevel(self._level)
 
     def first_step_done(self) -> None:
@@ -119,17 +118,21 @@ class CompileWatch:
             logger.warning("%s compiled again, %.1f s: %s", name, duration_secs, changes)
 
 
-class _ShapesHandler(logging.Handler):
-    """Picks the shapes out of what JAX logs before it compiles a program; other records pass by."""
+class _ShapesFilter(logging.Filter):
+    """Picks the shapes out of what JAX logs before it compiles a program, and stops what was not to be logged.
 
-    def __init__(self, watch: CompileWatch):
-        super().__init__(logging.DEBUG)
-        self._watch = watch
+    A filter and no handler: a record that passes goes on to the root logger's handlers, which libraries set up, too.
+    """
 
-    def emit(self, record: logging.LogRecord) -> None:
+    def __init__(self, watch: CompileWatch, level: int):
+        super().__init__()
+        self._watch, self._level = watch, level
+
+    def filter(self, record: logging.LogRecord) -> bool:
         if isinstance(record.args, tuple) and len(record.args) > 1 and str(record.msg).startswith("Compiling "):
             name, shapes = record.args[:2]
             self._watch.expect(_plain(str(name)), [*shapes] if isinstance(shapes, Sequence) else [])
+        return record.levelno >= self._level
 
 
 def _plain(name: str) -> str:

@@ -92,7 +92,9 @@ def _find(given: Any, where: str) -> Any:
     module_path, _, attribute = target.rpartition(":" if ":" in target else ".")
     if not module_path or target.endswith(".py"):
         known = ", ".join(READY)
-        raise ConfigError(f"{where}={given!r} is no ready function ({known}); own ones are module:function")
+        raise ConfigError(
+            f"{where}={given!r} is no ready function ({known}); own ones are module:function or file.py:function"
+        )
     try:
         module = _module_of_file(module_path) if module_path.endswith(".py") else importlib.import_module(module_path)
     except Exception as error:

@@ -116,3 +116,4 @@ def test_only_what_compiles_again_after_the_first_step_is_named_with_what_change
     assert lines[0].startswith("learned compiled again")
     assert lines[0].endswith("float32[4,4] -> float32[8,4]")
     assert [line for line in caplog.messages if "first step done" in line]
+    assert not [record for record in caplog.records if record.levelno < logging.INFO]
