@@ -151,9 +151,9 @@ class Dispatcher:
         except NonsenseError as error:
             ended = Ended(place, RolloutEnd.NONSENSE, reason=str(error))
         except asyncio.CancelledError:
-            if not late:
-                raise
-            ended = Ended(place, RolloutEnd.HUNG, reason=f"over rollout.seconds={self._config.rollout.seconds}")
+            hung = Ended(place, RolloutEnd.HUNG, reason=f"over rollout.seconds={self._config.rollout.seconds}")
+            # A function cancels itself, or awaits what it cancelled; at the very end nobody reads it.
+            ended = hung if late else Ended(place, RolloutEnd.RAISED, reason="was cancelled")
         except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001 a function's failure is data here
             ended = Ended(place, RolloutEnd.RAISED, reason=f"raised {one_line(error)}")
         except BaseException as error:  # noqa: BLE001 it blocked the loop, or raised what nobody expects

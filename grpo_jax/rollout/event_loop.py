@@ -1,6 +1,9 @@
 # Copyright 2026 The grpo_jax authors
 # SPDX-License-Identifier: Apache-2.0
-"""An event loop on a thread of its own, which survives what runs on it: tasks left behind and calls that block."""
+"""An event loop on a thread of its own, which survives what runs on it.
+
+Tasks may be left behind, calls may block, exit the process or stop the loop.
+"""
 
 import asyncio
 import contextlib
@@ -45,6 +48,7 @@ class LoopThread:
         self.loop.set_exception_handler(lambda *_: None)  # tasks that a function left behind, when they fail
         self._thread = threading.Thread(target=self._run, name="rollout-functions", daemon=True)
         self._stopping = False
+        self._died: BaseException | None = None
         self._asked: float | None = None
         self._suspect: asyncio.Task[Any] | None = None
         self._interrupts = 0
@@ -54,7 +58,8 @@ class LoopThread:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        asyncio.run_coroutine_threadsafe(_cancel_all(), self.loop)
+        if self._thread.is_alive():
+            asyncio.run_coroutine_threadsafe(self._close(), self.loop)
         deadline = time.monotonic() + self._patience + 10
         while self._thread.is_alive() and time.monotonic() < deadline:
             self._thread.join(CHECK_SECONDS)
@@ -77,10 +82,12 @@ class LoopThread:
         """Interrupt the function that blocks the loop, if there is one; call it every `CHECK_SECONDS` or so.
 
         Raises:
-            RuntimeError: It cannot be interrupted.
+            RuntimeError: It cannot be interrupted, or the loop has broken down.
         """
         if not self._thread.is_alive():
-            return
+            if self._stopping:
+                return
+            raise RuntimeError(f"the event loop of rollout functions broke down: {self._died!r}") from self._died
         now, current = time.monotonic(), asyncio.current_task(self.loop)
         if self._asked is None or current is None or current is not self._suspect:
             self._suspect = current
@@ -104,12 +111,24 @@ class LoopThread:
 
     def _run(self) -> None:
         asyncio.set_event_loop(self.loop)
-        while True:
+        while not self._stopping:
             try:
                 self.loop.run_forever()
+            except (BlockedError, KeyboardInterrupt, SystemExit):
+                # The first hit the loop itself, when the function had just gone on; asyncio lets the others out of any
+                # task and callback. What waits for such a task is told of it all the same.
+                continue
+            except BaseException as error:  # noqa: BLE001 whoever waits for this thread learns of it by `check`
+                self._died = error
                 return
-            except BlockedError:
-                continue  # it hit the loop itself, when the function had just gone on
+
+    async def _close(self) -> None:
+        """End all tasks, and the loop."""
+        try:
+            await _cancel_all()
+        finally:
+            self._stopping = True
+            self.loop.stop()
 
 
 @contextlib.contextmanager
@@ -135,7 +154,7 @@ def _make_task(loop: asyncio.AbstractEventLoop, coroutine: Any, **settings: Any)
 
 
 async def _cancel_all() -> None:
-    """Cancel all tasks, as often as they swallow it, and stop the loop."""
+    """Cancel all other tasks, as often as they swallow it."""
     loop = asyncio.get_running_loop()
     for _ in range(_CLOSING_ROUNDS):
         others = asyncio.all_tasks(loop) - {asyncio.current_task(loop)}
@@ -145,4 +164,3 @@ async def _cancel_all() -> None:
             task.cancel()
         await asyncio.wait(others, timeout=0.05)
     await loop.shutdown_asyncgens()
-    loop.stop()

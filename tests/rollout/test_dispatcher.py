@@ -5,6 +5,7 @@
 import asyncio
 import gc
 import os
+import sys
 import threading
 import time
 from collections import Counter
@@ -118,6 +119,76 @@ def test_a_function_that_swallows_its_cancellation_is_given_up():
     until = time.monotonic() + 1.0
     found, _ = play(config_with(stubborn, seconds=0.2))
     assert found[0, 0].end is RolloutEnd.HUNG
+
+
+async def cancels_its_child(problem, generate):
+    child = asyncio.create_task(generate(problem.messages))
+    child.cancel()
+    await child
+
+
+async def cancels_itself(problem, generate):
+    task = asyncio.current_task()
+    assert task is not None
+    task.cancel()
+    await generate(problem.messages)
+
+
+async def exits_in_a_child(problem, generate):
+    await asyncio.create_task(_exits())
+
+
+async def _exits():
+    raise SystemExit(3)
+
+
+async def is_interrupted_in_a_child(problem, generate):
+    await asyncio.create_task(_is_interrupted())
+
+
+async def _is_interrupted():
+    raise KeyboardInterrupt
+
+
+async def exits_in_a_callback(problem, generate):
+    asyncio.get_running_loop().call_soon(sys.exit)
+    await asyncio.sleep(0.01)
+    raise ValueError("it went on")
+
+
+async def stops_the_loop(problem, generate):
+    asyncio.get_running_loop().stop()
+    await asyncio.sleep(0.01)
+    raise ValueError("it went on")
+
+
+@pytest.mark.parametrize(
+    ("function", "reason"),
+    [
+        (cancels_its_child, "was cancelled"),
+        (cancels_itself, "was cancelled"),
+        (exits_in_a_child, "SystemExit"),
+        (is_interrupted_in_a_child, "KeyboardInterrupt"),
+        (exits_in_a_callback, "it went on"),
+        (stops_the_loop, "it went on"),
+    ],
+)
+def test_whoever_cancels_exits_or_stops_the_loop_ends_itself_alone(function, reason):
+    async def function_or_neighbour(problem, generate):
+        if problem.id == "problem-1":
+            return await function(problem, generate)
+        await asyncio.sleep(0.05)
+        return await two_turns(problem, generate)
+
+    found = {}
+    playing = threading.Thread(
+        target=lambda: found.update(play(config_with(function_or_neighbour), num_prompts=3)[0]), daemon=True
+    )
+    playing.start()
+    playing.join(30)
+    assert not playing.is_alive(), "it waits for ever"
+    assert [found[number, 0].end for number in range(3)] == [RolloutEnd.DONE, RolloutEnd.RAISED, RolloutEnd.DONE]
+    assert reason in found[1, 0].reason
 
 
 def test_a_function_that_blocks_the_loop_is_interrupted_and_its_neighbours_go_on():
