@@ -16,7 +16,6 @@ from pathlib import Path
 
 import jax
 
-from grpo_jax.checkpoint.best_checkpoints import BestCheckpoints
 from grpo_jax.checkpoint.disk_errors import naming_disk_errors
 from grpo_jax.checkpoint.pretrained import load_published
 from grpo_jax.checkpoint.reasoning import with_reasoning_vocabulary
@@ -58,9 +57,8 @@ from grpo_jax.training.invalid_watch import InvalidWatch
 from grpo_jax.training.learner import Learner
 from grpo_jax.training.maintenance_notice import maintenance_notices, metadata_address
 from grpo_jax.training.memory_plan import memory_settings, plan_memory, verdict
-from grpo_jax.training.resume import open_checkpoints, restore, write_config_beside
 from grpo_jax.training.rollout_metrics import rollout_metrics
-from grpo_jax.training.save_schedule import SaveSchedule
+from grpo_jax.training.run_checkpoints import RunCheckpoints
 from grpo_jax.training.state import Stateful, TrainState
 from grpo_jax.training.step_metrics import (
     objective_metrics,
@@ -165,10 +163,7 @@ class _Run:
         self._evaluator = evaluator_of_run(config, self._collector, session.tokenizer)
         self._best = BestSoFar()
         self._twin_usage = TwinUsage(session.token_map, session.tags) if session.token_map and session.tags else None
-        self._best_checkpoints, self._schedule = BestCheckpoints(config.checkpoint), SaveSchedule(config.checkpoint)
-        self._checkpoints = open_checkpoints(folder, config.checkpoint, resume, self._best_checkpoints)
-        stack.callback(self._checkpoints.close)
-        self._parts: dict[str, Stateful] = {
+        parts: dict[str, Stateful] = {
             "loader": self._loader,
             "learner": self._learner,
             "phases": self._phases,
@@ -176,14 +171,15 @@ class _Run:
             "replay": self._replay,
             "rollouts": self._source,
             "best": self._best,
-            "best_checkpoints": self._best_checkpoints,
             **({"twin_usage": self._twin_usage} if self._twin_usage else {}),
         }
-        self._done, self._state = self._start(resume)
+        self._checkpoints = RunCheckpoints(config, folder, resume, parts, session.token_map)
+        stack.callback(self._checkpoints.close)
+        self._done, self._state = self._start()
         self._pool.wait_ready()
         if is_main():
             folder.write_config(config_as_dict(config))
-            write_config_beside(self._checkpoints, folder)
+            self._checkpoints.write_config_beside()
         wait_for_all("ready")
 
     def run(self) -> RunResult:
@@ -199,7 +195,7 @@ class _Run:
 
     def _train(self, stop: Stop) -> None:
         every, figures = self._config.evaluation.every_steps, {}
-        if self._done == 0 and self._twin_usage and self._schedule.enabled:
+        if self._done == 0 and self._twin_usage and self._checkpoints.enabled:
             self._save()  # the model with its twins as they start, before anything has moved them
         if self._done == 0 and every and self._evaluator and self._config.evaluation.before_training:
             figures = self._evaluate(0)
@@ -218,9 +214,9 @@ class _Run:
             self._done = step
             self._save_if_due(figures)
         # Whether it ended or was stopped, however late the signal came.
-        self._save_if_due(leaving=True)
+        self._save_if_due({}, leaving=True)
         self._checkpoints.wait()
-        stop.saved = self._schedule.enabled
+        stop.saved = self._checkpoints.enabled
 
     def _step(self, step: int) -> dict[str, float]:
         """Draw, sample and score, learn; returns the step's metrics."""
@@ -287,16 +283,13 @@ class _Run:
         for line in prompt_length_table(lengths, limit).splitlines():
             logger.info("%s", line)
 
-    def _start(self, resume: str) -> tuple[int, TrainState]:
+    def _start(self) -> tuple[int, TrainState]:
         """Steps done and the state to go on with; cuts the log back to there."""
-        restored = restore(self._checkpoints, resume, self._learner.abstract_state(), config_as_dict(self._config))
+        restored = self._checkpoints.restore(self._learner.abstract_state())
         if restored is None:
             done, state = 0, self._learner.initial_state(self._session.params)
         else:
-            done, state, host = restored
-            for name, part in self._parts.items():
-                part.restore(host[name])
-            self._best_checkpoints.keep_only(self._checkpoints.complete_steps())
+            done, state = restored
             if not self._session.lora:
                 for leaf in jax.tree.leaves(self._session.params):
                     leaf.delete()  # the starting weights, of which the reference has its own copy
@@ -308,21 +301,14 @@ class _Run:
         truncate_examples(self._folder.evaluations, kept)
         return done, state
 
-    def _save_if_due(self, figures: Mapping[str, float] | None = None, leaving: bool = False) -> None:
-        """Save when it is time, for a good evaluation, and when the loop is left; never the same step twice."""
-        best = bool(figures) and self._best_checkpoints.observe(self._done, figures)
-        if best:
-            logger.info("checkpoint %d is kept for its evaluation", self._done)
-        due = self._schedule.due(self._done)
-        if self._schedule.enabled and self._done and (due or best or leaving):
+    def _save_if_due(self, figures: Mapping[str, float], leaving: bool = False) -> None:
+        """Save when it is time, for a good evaluation, and when the loop is left."""
+        if self._checkpoints.due(self._done, figures, leaving):
             self._save()
 
     def _save(self) -> None:
         self._log.stage("saving")
-        host = {name: part.state() for name, part in self._parts.items()}
-        host["config"] = config_as_dict(self._config)
-        self._checkpoints.save(self._done, self._state, host, self._session.token_map)
-        self._schedule.saved()
+        self._checkpoints.save(self._done, self._state)
 
     def _evaluate(self, step: int) -> dict[str, float]:
         assert self._evaluator is not None
