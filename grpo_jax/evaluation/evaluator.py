@@ -13,7 +13,7 @@ from grpo_jax.config import RunConfig
 from grpo_jax.data.loader import evaluation_prompts
 from grpo_jax.evaluation.figures import domain_figures
 from grpo_jax.models.lora import join
-from grpo_jax.records import ConfigError, Prompt, RolloutGroup, Tokenizer
+from grpo_jax.records import ConfigError, Prompt, RolloutGroup
 from grpo_jax.rewards.pool import RewardPool
 from grpo_jax.rollout.collector import RolloutCollector
 from grpo_jax.rollout.functions import RolloutFunctions
@@ -78,23 +78,6 @@ class Evaluator:
             own = [group for group in groups if group.prompt.problem.domain == domain]
             figures |= domain_figures(domain, own, settings)
         return Evaluation(figures, tuple(groups))
-
-
-def evaluator_of_run(config: RunConfig, collector: RolloutCollector, tokenizer: Tokenizer) -> Evaluator | None:
-    """The evaluator that a run's `evaluation` section asks for; None where it asks for none.
-
-    Raises:
-        ConfigError: There is nothing to evaluate on.
-    """
-    if not config.evaluation.every_steps:
-        return None
-    if not config.data.eval_sources:
-        raise ConfigError(
-            f"evaluation.every_steps={config.evaluation.every_steps} but data.eval_sources is empty; "
-            "name a source or set evaluation.every_steps=0"
-        )
-    prompts = evaluation_prompts(config.data, config.domains, tokenizer, config.evaluation.max_problems)
-    return Evaluator(config, collector, prompts)
 
 
 def evaluate(config: RunConfig, checkpoint: str | None) -> Evaluation:

@@ -23,9 +23,7 @@ from grpo_jax.config import RunConfig
 from grpo_jax.data.adaptive import outcomes_of
 from grpo_jax.data.loader import ProblemLoader
 from grpo_jax.data.prompt_lengths import prompt_length_table, prompt_metrics, write_prompt_lengths
-from grpo_jax.evaluation.evaluator import evaluator_of_run
-from grpo_jax.evaluation.examples import truncate_examples, write_examples
-from grpo_jax.evaluation.forgetting import BestSoFar
+from grpo_jax.evaluation.run_evaluations import RunEvaluations
 from grpo_jax.overrides import config_as_dict
 from grpo_jax.parallel.compile_cache import keep_compiled_programs
 from grpo_jax.parallel.compile_watch import CompileWatch
@@ -155,13 +153,10 @@ class _Run:
         self._invalid = InvalidWatch(config.rewards)
         self._learner = Learner(config, session, self._total_steps, folder.nonfinite)
         self._replay = ReplayBuffer(config)
-        self._collector = RolloutCollector(config, session.engine, self._pool, session.tokenizer, functions)
-        self._source = open_step_source(
-            config, self._learner.objective, session, self._pool, self._collector, self._loader
-        )
+        collector = RolloutCollector(config, session.engine, self._pool, session.tokenizer, functions)
+        self._source = open_step_source(config, self._learner.objective, session, self._pool, collector, self._loader)
         stack.callback(self._source.close)
-        self._evaluator = evaluator_of_run(config, self._collector, session.tokenizer)
-        self._best = BestSoFar()
+        self._evaluations = RunEvaluations(config, folder, self._total_steps, collector, session.tokenizer)
         self._twin_usage = TwinUsage(session.token_map, session.tags) if session.token_map and session.tags else None
         parts: dict[str, Stateful] = {
             "loader": self._loader,
@@ -170,7 +165,7 @@ class _Run:
             "invalid": self._invalid,
             "replay": self._replay,
             "rollouts": self._source,
-            "best": self._best,
+            "best": self._evaluations.best,
             **({"twin_usage": self._twin_usage} if self._twin_usage else {}),
         }
         self._checkpoints = RunCheckpoints(config, folder, resume, parts, session.token_map)
@@ -194,23 +189,17 @@ class _Run:
             return self._finish()
 
     def _train(self, stop: Stop) -> None:
-        every, figures = self._config.evaluation.every_steps, {}
         if self._done == 0 and self._twin_usage and self._checkpoints.enabled:
             self._save()  # the model with its twins as they start, before anything has moved them
-        if self._done == 0 and every and self._evaluator and self._config.evaluation.before_training:
-            figures = self._evaluate(0)
+        if self._done == 0 and (figures := self._evaluate_if_due(0)):
             self._log.write(0, figures)
-            self._log.note(_evaluation_line(0, figures))
         while self._done < self._total_steps and not any_process(bool(stop)):
-            step, figures = self._done + 1, {}
+            step = self._done + 1
             with self._log.profiled(step):
                 metrics = self._step(step)
             self._compiling.first_step_done()
-            if self._evaluator and every and (step % every == 0 or step == self._total_steps):
-                figures = self._evaluate(step)
-                metrics |= figures
-                self._log.note(_evaluation_line(step, figures))
-            self._log.write(step, {**metrics, **self._compiling.take()})
+            figures = self._evaluate_if_due(step)
+            self._log.write(step, {**metrics, **figures, **self._compiling.take()})
             self._done = step
             self._save_if_due(figures)
         # Whether it ended or was stopped, however late the signal came.
@@ -298,7 +287,7 @@ class _Run:
         # or goes on from another run's checkpoint. Checkpoint 0 comes before line 0.
         kept = self._checkpoints.latest_step() or -1
         self._log.truncate_after(kept)
-        truncate_examples(self._folder.evaluations, kept)
+        self._evaluations.truncate_after(kept)
         return done, state
 
     def _save_if_due(self, figures: Mapping[str, float], leaving: bool = False) -> None:
@@ -310,17 +299,17 @@ class _Run:
         self._log.stage("saving")
         self._checkpoints.save(self._done, self._state)
 
-    def _evaluate(self, step: int) -> dict[str, float]:
-        assert self._evaluator is not None
+    def _evaluate_if_due(self, step: int) -> dict[str, float]:
+        """Metrics of the evaluation after a step; none where none is due."""
+        if not self._evaluations.due(step):
+            return {}
         start = time.perf_counter()
         self._log.stage("evaluating")
         self._source.pause()
         weights = self._session.engine.serve(self._learner.policy(self._state))
-        evaluation = self._evaluator.run(weights, int(self._state.num_updates))
-        if self._config.evaluation.keep_examples and is_main():
-            write_examples(self._folder.evaluations / f"step-{step:06d}.parquet", evaluation.groups)
-        metrics = {**evaluation.figures, **self._best.observe(evaluation.figures)}
-        return {**metrics, "time/evaluation_seconds": time.perf_counter() - start}
+        figures = self._evaluations.run(weights, step, int(self._state.num_updates))
+        self._log.note(_evaluation_line(step, figures))
+        return {**figures, "time/evaluation_seconds": time.perf_counter() - start}
 
     def _finish(self) -> RunResult:
         finished = self._done >= self._total_steps
