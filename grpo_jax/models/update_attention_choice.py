@@ -1,14 +1,13 @@
 # Copyright 2026 The grpo_jax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Which attention the update takes on a device: the choice behind `model.attention`, said in one line of the log.
+"""Which kernel the update could attend by on a device, and whether its answer and gradients there are right.
 
-As in sampling, a kernel is taken only after it has given the right answer, and here the right gradients, on this very
-device for the model's sizes.
+`kernel_choice.py` has the rule by which it is then taken.
 """
 
 import functools
-import logging
 from dataclasses import replace
+from functools import partial
 from typing import Any, Literal
 
 import jax
@@ -18,14 +17,11 @@ from jax.sharding import Mesh
 
 from grpo_jax.models.architecture import Architecture
 from grpo_jax.models.kernel_attention import XLA_UPDATE_ATTENTION, UpdateAttention, attend_lines_by_kernel
+from grpo_jax.models.kernel_choice import AttentionUse, choose_kernel, fault_on
 from grpo_jax.models.partwise_attention import attend_lines
 from grpo_jax.parallel.kernel_platform import kernel_platform
-from grpo_jax.parallel.processes import exchange
-from grpo_jax.records import ConfigError
 
-logger = logging.getLogger(__name__)
-
-NAMES = {"xla": "xla", "gpu": "cuDNN", "tpu": "splash on tpu"}
+USE = AttentionUse("update attention", " in the update", {"xla": "xla", "gpu": "cuDNN", "tpu": "splash on tpu"})
 TPU_HEAD_SIZES = (64, 128, 256)
 LARGEST_GPU_HEAD = {True: 256, False: 128}
 """Of cuDNN's attention, on GPUs from Hopper on and on older ones."""
@@ -50,29 +46,17 @@ def choose_update_attention(
     Raises:
         ConfigError: `pallas` is asked for and cannot be had; the message says why.
     """
-    device = mesh.local_devices[0]
-    if requested == "xla":
-        return _say(XLA_UPDATE_ATTENTION, "model.attention=xla")
-    how, obstacle = _kernel_for(device, arch, jnp.dtype(dtype).name, longest)
-    if how is not None:
-        obstacle = kernel_fault(how, device, arch.num_heads // arch.num_kv_heads, arch.head_size, jnp.dtype(dtype).name)
-        # One program runs on all processes' devices, so what one of them cannot have none can.
-        obstacle = next((found for found in exchange(obstacle) if found is not None), None)
-        if obstacle is None:
-            reason = f"model.attention={requested}, {device.device_kind}, head size {arch.head_size}"
-            return _say(replace(how, mesh=mesh), reason)
-    if requested == "pallas":
-        raise ConfigError(
-            f"model.attention=pallas cannot be had in the update: {obstacle}; set model.attention=auto or xla"
-        )
-    # On a chip that kernels are written for, their absence is worth a warning, which shows without a log too.
-    level = logging.WARNING if device.platform in ("gpu", "tpu") else logging.INFO
-    return _say(XLA_UPDATE_ATTENTION, f"model.attention=auto, {obstacle}", level)
-
-
-def _say(how: UpdateAttention, why: str, level: int = logging.INFO) -> UpdateAttention:
-    logger.log(level, "update attention: %s (%s)", NAMES[how.path], why)
-    return how
+    device, dtype_name = mesh.local_devices[0], jnp.dtype(dtype).name
+    how = choose_kernel(
+        USE,
+        requested,
+        device,
+        arch.head_size,
+        xla=XLA_UPDATE_ATTENTION,
+        find=partial(_kernel_for, device, arch, dtype_name, longest),
+        fault=lambda how: kernel_fault(how, device, arch.num_heads // arch.num_kv_heads, arch.head_size, dtype_name),
+    )
+    return how if how.path == "xla" else replace(how, mesh=mesh)
 
 
 def _kernel_for(
@@ -150,11 +134,4 @@ def kernel_fault(how: UpdateAttention, device: jax.Device, num_rows: int, head_s
         ]
         return jnp.stack(gaps).max()
 
-    try:
-        error = float(jax.jit(errors)(*jax.device_put((inputs, direction), device)))
-    except Exception as failure:  # noqa: BLE001 whatever a compiler or driver raises, the kernel is told of and not used
-        message = " ".join(str(failure).split())[:300]
-        return f"the kernel fails on {device.device_kind}: {type(failure).__name__}: {message}"
-    if not error <= LARGEST_ERROR[dtype]:
-        return f"the kernel is wrong by {error:.2g} on {device.device_kind}, more than {LARGEST_ERROR[dtype]:.0e}"
-    return None
+    return fault_on(device, errors, (inputs, direction), LARGEST_ERROR[dtype])

@@ -1,13 +1,12 @@
 # Copyright 2026 The grpo_jax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Which attention decode takes on a device: the choice behind `model.attention`, said in one line of the log.
+"""Which kernel decode could attend by on a device, and whether it gives the right answer there for the model's sizes.
 
-A kernel is taken only after it has given the right answer on this very device for the model's sizes. So a driver, a
-compiler or a chip that it does not suit costs speed and a line in the log, never a wrong token.
+`models/kernel_choice.py` has the rule by which it is then taken.
 """
 
 import functools
-import logging
+from functools import partial
 from typing import Any, Literal
 
 import jax
@@ -17,14 +16,12 @@ from jax.sharding import Mesh
 
 from grpo_jax.models.architecture import Architecture
 from grpo_jax.models.attention_parts import merge_parts
+from grpo_jax.models.kernel_choice import AttentionUse, choose_kernel, fault_on
 from grpo_jax.parallel.kernel_platform import kernel_platform
-from grpo_jax.parallel.processes import exchange
-from grpo_jax.records import ConfigError
 from grpo_jax.sampling.kernels.ragged_columns import ragged_reference
 from grpo_jax.sampling.ragged_attention import XLA_ATTENTION, DecodeAttention, ragged_kernel
 
-logger = logging.getLogger(__name__)
-
+USE = AttentionUse("decode attention", "", {"xla": "xla", "gpu": "pallas on gpu", "tpu": "pallas on tpu"})
 HEAD_SIZES = (64, 128, 256)
 """Sizes of a head that both kernels take and are tested with."""
 TPU_TILE = 16
@@ -49,26 +46,16 @@ def choose_decode_attention(
         ConfigError: `pallas` is asked for and cannot be had; the message says why.
     """
     device = mesh.local_devices[0]
-    if requested == "xla":
-        return _say(XLA_ATTENTION, "model.attention=xla")
-    how, obstacle = _kernel_for(device, arch.head_size, chunk_tokens)
-    if how is not None:
-        obstacle = kernel_fault(how, device, arch.num_heads // arch.num_kv_heads, arch.head_size, jnp.dtype(dtype).name)
-        # One program runs on all processes' devices, so what one of them cannot have none can.
-        obstacle = next((found for found in exchange(obstacle) if found is not None), None)
-        if obstacle is None:
-            return _say(how, f"model.attention={requested}, {device.device_kind}, head size {arch.head_size}")
-    if requested == "pallas":
-        raise ConfigError(f"model.attention=pallas cannot be had: {obstacle}; set model.attention=auto or xla")
-    # On a chip that kernels are written for, their absence is worth a warning, which shows without a log too.
-    level = logging.WARNING if device.platform in ("gpu", "tpu") else logging.INFO
-    return _say(XLA_ATTENTION, f"model.attention=auto, {obstacle}", level)
-
-
-def _say(how: DecodeAttention, why: str, level: int = logging.INFO) -> DecodeAttention:
-    name = "xla" if how.path == "xla" else f"pallas on {how.path}"
-    logger.log(level, "decode attention: %s (%s)", name, why)
-    return how
+    sizes = (arch.num_heads // arch.num_kv_heads, arch.head_size, jnp.dtype(dtype).name)
+    return choose_kernel(
+        USE,
+        requested,
+        device,
+        arch.head_size,
+        xla=XLA_ATTENTION,
+        find=partial(_kernel_for, device, arch.head_size, chunk_tokens),
+        fault=lambda how: kernel_fault(how, device, *sizes),
+    )
 
 
 def _kernel_for(device: jax.Device, head_size: int, chunk_tokens: int) -> tuple[DecodeAttention | None, str | None]:
@@ -109,11 +96,4 @@ def kernel_fault(how: DecodeAttention, device: jax.Device, num_rows: int, head_s
             wanted = merge_parts(ragged_reference(*inputs), dtype=jnp.float32)
         return jnp.abs(merge_parts(ragged_kernel(how)(*inputs), dtype=jnp.float32) - wanted).max()
 
-    try:
-        found = float(jax.jit(error)(*jax.device_put(inputs, device)))
-    except Exception as failure:  # noqa: BLE001 whatever a compiler or driver raises, the kernel is told of and not used
-        message = " ".join(str(failure).split())[:300]
-        return f"the kernel fails on {device.device_kind}: {type(failure).__name__}: {message}"
-    if not found <= LARGEST_ERROR[dtype]:
-        return f"the kernel is wrong by {found:.2g} on {device.device_kind}, more than {LARGEST_ERROR[dtype]:.0e}"
-    return None
+    return fault_on(device, error, inputs, LARGEST_ERROR[dtype])

@@ -10,6 +10,7 @@ import pytest
 from jax.sharding import Mesh
 
 from grpo_jax.config import ParallelConfig
+from grpo_jax.models import kernel_choice
 from grpo_jax.parallel.mesh import make_mesh
 from grpo_jax.records import ConfigError
 from grpo_jax.sampling import attention_choice
@@ -139,6 +140,6 @@ def test_a_kernel_with_wrong_answers_fails_the_check(wrong, monkeypatch):
 def test_a_kernel_that_is_wrong_on_one_process_is_taken_by_none(monkeypatch, caplog):
     caplog.set_level(logging.INFO)
     monkeypatch.setattr(attention_choice, "kernel_fault", lambda *args: None)
-    monkeypatch.setattr(attention_choice, "exchange", lambda own: [own, "the kernel is wrong by 3 on process 1"])
+    monkeypatch.setattr(kernel_choice, "exchange", lambda own: [own, "the kernel is wrong by 3 on process 1"])
     assert choose_decode_attention("auto", ARCH, mesh_of(H100), jnp.float32, 32) == DecodeAttention("xla")
     assert logged(caplog) == ["decode attention: xla (model.attention=auto, the kernel is wrong by 3 on process 1)"]
