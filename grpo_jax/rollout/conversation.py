@@ -135,8 +135,7 @@ class Conversation:
         room = self._request.max_tokens - given
         if room < 1:
             raise LimitError(RolloutEnd.TOKEN_LIMIT)
-        if settings.max_tokens is not None and settings.max_tokens < 1:
-            raise NonsenseError(f"max_tokens={settings.max_tokens} asks for no token")
+        _check_settings(settings)
         self._num_turns += 1
         limit = min(room, self._max_turn_tokens or room, settings.max_tokens or room)
         noise = self._request.noise_id
@@ -178,12 +177,12 @@ class Conversation:
         if after is None:
             if is_messages and not tools and tuple(own) == tuple(self._prompt.problem.messages):
                 return self._prompt.token_ids
-            ids = np.asarray(self._tokenizer.encode_chat(own, tools) if is_messages else own, np.int32)
+            ids = np.asarray(self._tokenizer.encode_chat(own, tools), np.int32) if is_messages else self._ids(own)
             if not len(ids):
                 raise NonsenseError("an empty prompt")
             return ids
         if not is_messages:
-            return np.concatenate([after.token_ids, np.asarray(own, np.int32)])
+            return np.concatenate([after.token_ids, self._ids(own)])
         sampled = after.completion.token_ids
         new = self._tokenizer.encode_reply(own)
         stops = (*self._tokenizer.stop_ids, *self._request.stop_ids)
@@ -191,3 +190,26 @@ class Conversation:
         if len(sampled) and sampled[-1] in stops and new and new[0] in stops:
             new = new[1:]
         return np.concatenate([after.token_ids, np.asarray(new, np.int32)])
+
+    def _ids(self, given: Any) -> Int32[np.ndarray, " T"]:
+        """Ids that a function gives: the tokenizer's own, and whatever else the policy sampled in this rollout."""
+        ids = np.asarray(given)
+        if not ids.size:
+            return np.zeros(0, np.int32)
+        if ids.ndim != 1 or not np.issubdtype(ids.dtype, np.integer):
+            raise NonsenseError(f"wanted messages or ids in a row, not {given!r}"[:200])
+        others = ids[(ids < 0) | (ids >= self._tokenizer.vocab_size)]
+        if len(others):
+            others = np.setdiff1d(others, np.concatenate([[], *(turn.completion.token_ids for turn in self.turns)]))
+        if len(others):
+            raise NonsenseError(f"id {others[0]} is none of the tokenizer's, 0 to {self._tokenizer.vocab_size - 1}")
+        return ids.astype(np.int32)
+
+
+def _check_settings(settings: TurnSettings) -> None:
+    """Refuse what the sampler would stumble over, for all rollouts of the step."""
+    limit, stop = settings.max_tokens, settings.stop
+    if limit is not None and not (isinstance(limit, int | np.integer) and limit >= 1):
+        raise NonsenseError(f"max_tokens={limit!r} is no number of tokens from 1 on")
+    if stop is not None and not (isinstance(stop, tuple) and all(isinstance(own, str) and own for own in stop)):
+        raise NonsenseError(f"stop={stop!r} is no tuple of texts, none of them empty"[:200])

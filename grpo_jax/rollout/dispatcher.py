@@ -12,11 +12,12 @@ A function that raises, hangs or returns nonsense ends its own rollout and nothi
 """
 
 import asyncio
+import json
 import math
 import threading
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from grpo_jax.config import RunConfig
@@ -246,4 +247,18 @@ def _checked(returned: Any, conversation: Conversation, judged: bool) -> Outcome
         raise NonsenseError("returned no reward, and the domain's `rewards` are empty")
     if outcome.status is RewardStatus.INVALID or outcome.end.failed:
         raise NonsenseError("declares itself failed; raise instead")
-    return outcome
+    return replace(outcome, detail=_checked_telling(outcome))
+
+
+def _checked_telling(outcome: Outcome) -> dict[str, Any]:
+    """The detail as plain values, where it and all else that is told in words is what it should be."""
+    if not (outcome.status is None or isinstance(outcome.status, RewardStatus)):
+        raise NonsenseError(f"its status {outcome.status!r} is no RewardStatus"[:200])
+    if not (outcome.answer is None or isinstance(outcome.answer, str)):
+        raise NonsenseError(f"its answer {outcome.answer!r} is no text"[:200])
+    if not all(isinstance(name, str) for name in outcome.parts):
+        raise NonsenseError(f"names of its parts are no texts: {[*outcome.parts]}"[:200])
+    try:
+        return json.loads(json.dumps(dict(outcome.detail)))
+    except (TypeError, ValueError) as error:
+        raise NonsenseError(f"its detail is no mapping to JSON values: {one_line(error)}") from error

@@ -10,6 +10,7 @@ import threading
 import time
 from collections import Counter
 from dataclasses import replace
+from enum import StrEnum
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from grpo_jax.rollout.dispatcher import Dispatcher
 from grpo_jax.rollout.functions import RolloutFunctions
 from grpo_jax.rollout.trajectory import Outcome, TurnSettings, as_completion
 from grpo_jax.rollout_config import RolloutConfig
-from tests.fakes.byte_tokenizer import STOP_ID, ByteTokenizer
+from tests.fakes.byte_tokenizer import STOP_ID, VOCAB_SIZE, ByteTokenizer
 from tests.fakes.groups import make_prompt
 from tests.fakes.scripted_sampler import ScriptedSampler, saying
 
@@ -262,6 +263,78 @@ def test_a_turn_that_the_sampler_did_not_make_is_nonsense():
     ended = play(config_with(forging))[0][0, 0]
     assert ended.end is RolloutEnd.NONSENSE
     assert "did not make" in ended.reason
+
+
+@pytest.mark.parametrize(
+    ("asked", "reason"),
+    [
+        ({"settings": TurnSettings(stop=["</s>"])}, "stop=['</s>']"),  # type: ignore[arg-type]
+        ({"settings": TurnSettings(stop="abc")}, "stop='abc'"),  # type: ignore[arg-type]
+        ({"settings": TurnSettings(stop=("",))}, "stop=('',)"),
+        ({"settings": TurnSettings(stop=(7,))}, "stop=(7,)"),  # type: ignore[arg-type]
+        ({"settings": TurnSettings(max_tokens=0)}, "max_tokens=0"),
+        ({"settings": TurnSettings(max_tokens=1.5)}, "max_tokens=1.5"),  # type: ignore[arg-type]
+        ({"prompt": [65, -1]}, "-1 is none"),
+        ({"prompt": [65, VOCAB_SIZE]}, f"{VOCAB_SIZE} is none"),
+        ({"prompt": [65, 2**40]}, f"{2**40} is none"),
+        ({"prompt": [65.5]}, "messages or ids"),
+        ({"prompt": [[65], [66]]}, "messages or ids"),
+        ({"prompt": "go on"}, "messages or ids"),
+    ],
+)
+@pytest.mark.parametrize("later", [False, True])
+def test_what_cannot_be_sampled_is_nonsense_before_the_sampler_is_asked(asked, reason, later):
+    async def asking(problem, generate):
+        after = await generate(problem.messages) if later else None
+        return Outcome(await generate(**{"prompt": [65], "after": after, **asked}), reward=0.0)
+
+    found, sampler = play(config_with(asking))
+    assert found[0, 0].end is RolloutEnd.NONSENSE
+    assert reason in found[0, 0].reason
+    assert len(sampler.asked) == later
+
+
+def test_ids_beyond_the_tokenizers_may_be_given_where_the_policy_sampled_them():
+    async def repeats(problem, generate):
+        first = await generate(problem.messages)
+        return Outcome(await generate(first.token_ids), reward=0.0)
+
+    twin = VOCAB_SIZE + 3
+    _, sampler = play(config_with(repeats), lambda request, partial: [twin])
+    assert sampler.asked[1][0].token_ids.tolist() == [65, 66, twin]
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ({"detail": {"lock": threading.Lock()}}, "detail"),
+        ({"detail": {"set": {1, 2}}}, "detail"),
+        ({"detail": [1, 2]}, "detail"),
+        ({"detail": None}, "detail"),
+        ({"answer": 42}, "answer"),
+        ({"status": "pass"}, "status"),
+        ({"parts": {1: 0.5}}, "parts"),
+    ],
+)
+def test_what_the_rewards_could_not_be_told_is_nonsense(said, reason):
+    async def telling(problem, generate):
+        return Outcome(await generate(problem.messages), **said)
+
+    ended = play(config_with(telling, rewards={"math": 1.0}))[0][0, 0]
+    assert ended.end is RolloutEnd.NONSENSE
+    assert reason in ended.reason
+
+
+def test_detail_is_plain_values_whatever_they_were_made_of():
+    class Kind(StrEnum):
+        GOOD = "good"
+
+    async def telling(problem, generate):
+        return Outcome(await generate(problem.messages), detail={"kind": Kind.GOOD, "at": (1, 2.5)})
+
+    detail = play(config_with(telling, rewards={"math": 1.0}))[0][0, 0].outcome.detail
+    assert detail == {"kind": "good", "at": [1, 2.5]}
+    assert type(detail["kind"]) is str
 
 
 def test_without_a_reward_and_without_the_domains_rewards_there_is_nothing_to_learn():
