@@ -202,7 +202,7 @@ class Rollout:
             turns the whole exchange.
         reward: Its typed outcome; the total holds what single turns earned.
         policy_version: Number of optimizer updates behind the weights that sampled it.
-        turn_rewards: What each turn earned by itself; empty where there is only an outcome.
+        turn_rewards: What each turn of a rollout function's trajectory earned by itself; empty without one.
         end: How its rollout function ended; of one that failed the completion is empty and the reward invalid.
     """
 

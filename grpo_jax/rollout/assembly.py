@@ -58,7 +58,7 @@ def assemble(
                 tokenizer.decode(completion.token_ids.tolist()),
                 judged[sample] if sample in judged else _own_reward(ended.outcome),
                 policy_version,
-                tuple(reward_scale * float(value) for value in ended.outcome.turn_rewards),
+                _turn_rewards(ended.outcome, reward_scale),
                 ended.end,
             )
         )
@@ -71,6 +71,12 @@ def _own_reward(outcome: Outcome) -> Reward:
     status = outcome.status or (RewardStatus.PASS if value > 0 else RewardStatus.FAIL)
     parts = {name: float(part) for name, part in outcome.parts.items()}
     return Reward(status, value, parts, answer=outcome.answer)
+
+
+def _turn_rewards(outcome: Outcome, reward_scale: float) -> tuple[float, ...]:
+    """One a turn; 0 for those left out."""
+    given = [reward_scale * float(value) for value in outcome.turn_rewards]
+    return (*given, *[0.0] * (len(outcome.turn.path()) - len(given)))
 
 
 def _with_turns(rollout: Rollout, reward_scale: float, scaled_already: bool) -> Rollout:

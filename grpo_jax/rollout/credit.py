@@ -8,9 +8,10 @@ With rewards r_0 .. r_{T-1} of a trajectory's turns by themselves and its outcom
     turn        G_t = r_t + R                                         as in https://arxiv.org/abs/2505.11821, undivided
     discounted  G_t = Σ_{k >= t} discount^(k - t) r_k + discount^(T-1-t) R
 
-For `turn` and `discounted`, the turns' returns of all trajectories of a group are compared as members of one group, by
-the run's own definition of an advantage (process supervision of https://arxiv.org/abs/2402.03300, 4.1.3). Where every
-trajectory has one turn, all three are the same.
+For `turn` and `discounted`, the returns of all trained turns of a group's trajectories are compared as members of one
+group, by the run's own definition of an advantage (process supervision of https://arxiv.org/abs/2402.03300, 4.1.3).
+Turns that are not trained earn rewards and count as time, but are compared with nothing. Where every trajectory has one
+turn, all three are the same.
 """
 
 from collections.abc import Sequence
@@ -22,7 +23,7 @@ from jaxtyping import Bool, Float32, Float64
 from grpo_jax.config import RunConfig
 from grpo_jax.objective.advantages import group_advantages, zero_variance_groups
 from grpo_jax.objective.presets import ResolvedObjective
-from grpo_jax.records import ConfigError, RolloutGroup
+from grpo_jax.records import ConfigError, Rollout, RolloutGroup
 from grpo_jax.rollout_config import RolloutConfig
 
 
@@ -88,7 +89,7 @@ def credit_turns(
         objective: Resolved; its advantage compares members.
     """
     turns = [[rollout.completion.turn_of_token for rollout in group.rollouts] for group in groups]
-    most_turns = 1 + max(int(own.max(initial=0)) for group in turns for own in group)
+    most_turns = max(_num_turns(rollout) for group in groups for rollout in group.rollouts)
     longest = max(len(own) for group in turns for own in group)
     shape = valid.shape
     returns, present = np.zeros((*shape, most_turns)), np.zeros((*shape, most_turns), bool)
@@ -96,10 +97,10 @@ def credit_turns(
     for g, m in np.argwhere(valid):
         own = turns[g][m]
         of_token[g, m, : len(own)] = own
-        num_turns = 1 + int(own.max(initial=0))
-        present[g, m, :num_turns] = True
-        turn_rewards = groups[g].rollouts[m].turn_rewards
-        returns[g, m, :num_turns] = turn_returns(turn_rewards, float(totals[g, m]), num_turns, config.rollout)
+        present[g, m, own[own >= 0]] = True
+        rollout = groups[g].rollouts[m]
+        num_turns = _num_turns(rollout)
+        returns[g, m, :num_turns] = turn_returns(rollout.turn_rewards, float(totals[g, m]), num_turns, config.rollout)
     flat, flat_present = returns.reshape(shape[0], -1), present.reshape(shape[0], -1)
     by_turn = group_advantages(
         flat, flat_present, objective.advantage, objective.advantage_epsilon, objective.advantage_ddof
@@ -108,3 +109,8 @@ def credit_turns(
     tokens = np.where(sampled, np.take_along_axis(by_turn, np.maximum(of_token, 0), axis=2), 0.0).astype(np.float32)
     means = tokens.sum(axis=-1) / np.maximum(sampled.sum(axis=-1), 1)
     return Credited(tokens, means.astype(np.float32), zero_variance_groups(flat, flat_present))
+
+
+def _num_turns(rollout: Rollout) -> int:
+    """Turns of a trajectory; of the last ones there may be no token to learn from."""
+    return max(1 + int(rollout.completion.turn_of_token.max(initial=0)), len(rollout.turn_rewards))

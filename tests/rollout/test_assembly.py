@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Ended rollouts as a group: one prompt, typed rewards, failures that hold nothing."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -49,6 +51,19 @@ def test_rewards_of_turns_join_the_total_and_the_domains_scale_holds_for_all():
     assert [rollout.turn_rewards for rollout in group.rollouts] == [(0.5,), (1.0,)]
     assert group.rollouts[0].reward.parts == {"found": 1.0}
     assert group.rollouts[0].reward.status is RewardStatus.PASS
+
+
+def test_every_turn_has_a_reward_of_its_own_trained_or_not():
+    first = turn_after([1, 2], [65])
+    second = turn_after([1, 2, 65, 9], [66], before=first)
+    last = replace(turn_after([1, 2, 65, 9, 66, 9], [67], before=second), trained=False)
+    group = group_of(
+        Ended((0, 0), RolloutEnd.DONE, Outcome(last, reward=1.0, turn_rewards=[0.5])),
+        Ended((0, 1), RolloutEnd.DONE, Outcome(last, reward=0.0, turn_rewards=[0.0, 0.0, 0.25])),
+    )
+    assert [rollout.turn_rewards for rollout in group.rollouts] == [(0.5, 0.0, 0.0), (0.0, 0.0, 0.25)]
+    assert [rollout.reward.total for rollout in group.rollouts] == [1.5, 0.25]
+    assert group.rollouts[0].completion.turns.tolist() == [0, -1, 1, -1, -1]
 
 
 @pytest.mark.parametrize("end", [RolloutEnd.RAISED, RolloutEnd.HUNG, RolloutEnd.NONSENSE])

@@ -68,6 +68,34 @@ def test_every_token_has_its_turns_return_compared_over_the_group(credit, discou
     assert found.trained.tolist() == [[True, True, True, False]]
 
 
+@pytest.mark.parametrize(
+    ("credit", "discount", "returns"),
+    [
+        ("turn", 1.0, [[0.5 + 1.0, None, 1.0, None], [1.0]]),
+        ("discounted", 0.5, [[0.5 + 0.5 * 0.25 + 0.125 * 1.25, None, 0.5 * 1.25, None], [1.0]]),
+    ],
+)
+def test_turns_that_are_not_trained_earn_and_take_time_and_are_not_compared(credit, discount, returns):
+    group = RolloutGroup(
+        make_prompt([1]),
+        # Four turns of which the second and the last are not trained; the outcome is 1.
+        (trajectory([0, 0, -1, -1, 2, 2, -1], 2.0, [0.5, 0.25, 0.0, 0.25]), trajectory([0, 0], 1.0, [0.0])),
+    )
+    config = config_of(credit, discount, advantage="group_mean")
+    found = judge([group], config, resolve(config.objective, config.domains))
+    every = np.array([value for own in returns for value in own if value is not None])
+    for member, own in enumerate(returns):
+        turns = group.rollouts[member].completion.turns
+        wanted = [0.0 if turn < 0 else own[turn] - every.mean() for turn in turns]
+        np.testing.assert_allclose(found.token_advantages[0, member, : len(turns)], wanted, rtol=1e-6)
+
+
+def test_a_group_that_differs_in_untrained_turns_alone_has_no_variance():
+    group = RolloutGroup(make_prompt([1]), (trajectory([0, -1], 1.0, [1.0, 0.0]), trajectory([0, -1], 1.5, [1.0, 0.5])))
+    config = config_of("turn")
+    assert judge([group], config, resolve(config.objective, DOMAINS)).zero_variance.tolist() == [True]
+
+
 def test_credit_at_the_end_compares_totals():
     found = judged("end", advantage="group_mean")
     np.testing.assert_allclose(found.advantages[0], np.array([1.5, 0.25, 0.0, 1.75 / 3]) - 1.75 / 3, atol=1e-7)
