@@ -37,8 +37,8 @@ def domain_figures(domain: str, groups: Sequence[RolloutGroup], settings: Evalua
     Returns:
         `pass@k` for the k of `samples_to_report` (of problems with at least k judged completions), `maj@k` likewise
         where the domain's rewards read answers, `pass@1_low` and `pass@1_high`, `within_10_percent` where right
-        answers are numbers, `format` (an answer could be read), `reward`, `part/{name}`, `length`, `truncated`,
-        `invalid`.
+        answers are numbers, `format` (an answer could be read), `reward`, `part/{name}`, `length` and `truncated` (of
+        those whose rollout function, where they have one, did not fail), `invalid`.
 
     Raises:
         RuntimeError: Every check of the domain failed.
@@ -68,8 +68,9 @@ def domain_figures(domain: str, groups: Sequence[RolloutGroup], settings: Evalua
     figures["reward"] = _mean_over(judged, lambda rollout: rollout.reward.total or 0.0)
     for name in judged[0][0].reward.parts:
         figures[f"part/{name}"] = _mean_over(judged, lambda rollout, name=name: rollout.reward.parts.get(name, 0.0))
-    figures["length"] = float(np.mean([rollout.completion.num_sampled for rollout in everything]))
-    figures["truncated"] = float(np.mean([rollout.completion.finish_reason == "length" for rollout in everything]))
+    ended = [rollout.completion for rollout in everything if not rollout.end.failed]
+    figures["length"] = float(np.mean([completion.num_sampled for completion in ended]))
+    figures["truncated"] = float(np.mean([completion.finish_reason == "length" for completion in ended]))
     figures["invalid"] = 1 - sum(map(len, judged)) / len(everything)
     return {f"eval/{domain}/{name}": value for name, value in figures.items()}
 

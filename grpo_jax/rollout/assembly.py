@@ -43,8 +43,12 @@ def assemble(
     token_ids = _common_beginning(roots)[:max_prompt_tokens] if roots else prompt.token_ids
     rollouts = []
     for sample, ended in enumerate(played):
-        if ended.outcome is None or not len(token_ids):
+        if ended.outcome is None:
             rollouts.append(_failed(ended, policy_version))
+            continue
+        if not len(token_ids):
+            failed = replace(ended, end=RolloutEnd.NONSENSE, reason="the group's conversations begin differently")
+            rollouts.append(_failed(failed, policy_version))
             continue
         completion = as_completion(ended.outcome.turn, len(token_ids))
         if len(completion.token_ids) > max_completion_tokens:
@@ -91,7 +95,8 @@ def _with_turns(rollout: Rollout, reward_scale: float, scaled_already: bool) -> 
 def _failed(ended: Ended, policy_version: int) -> Rollout:
     """A rollout without a token, of which nothing is learned."""
     none = np.zeros(0, np.float32)
-    empty = Completion(np.zeros(0, np.int32), none, "length", none, turns=np.zeros(0, np.int32))
+    # Not cut by a limit, which "length" would say.
+    empty = Completion(np.zeros(0, np.int32), none, "stop", none, turns=np.zeros(0, np.int32))
     reward = Reward(RewardStatus.INVALID, None, {}, reason=f"rollout function: {ended.reason}")
     return Rollout(empty, "", reward, policy_version, end=ended.end)
 

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from grpo_jax.config import RunConfig
 from grpo_jax.models.architecture import Architecture
 from grpo_jax.models.update_flops import update_flops
-from grpo_jax.records import RewardStatus, Rollout, RolloutGroup
+from grpo_jax.records import Completion, RewardStatus, Rollout, RolloutGroup
 from grpo_jax.rollout.replay import ReplayedGroup
 from grpo_jax.training.learner import Learned
 
@@ -20,12 +20,14 @@ from grpo_jax.training.learner import Learned
 def reward_metrics(groups: Sequence[RolloutGroup], config: RunConfig) -> dict[str, float]:
     """Rewards, statuses and lengths by domain.
 
-    Means of rewards and parts are over completions that have one; statuses are fractions of all completions.
+    Means of rewards and parts are over completions that have one; statuses are fractions of all completions, lengths
+    are of those whose rollout function, where they have one, did not fail.
     """
     metrics: dict[str, float] = {}
     everything = [rollout for group in groups for rollout in group.rollouts]
     metrics["reward/mean"] = _mean(_totals(everything))
-    metrics["length/mean"] = _mean([r.completion.num_sampled for r in everything])
+    if ended := _ended(everything):
+        metrics["length/mean"] = _mean([own.num_sampled for own in ended])
     for name, domain in config.domains.items():
         own = [group for group in groups if group.prompt.problem.domain == name]
         rollouts = [rollout for group in own for rollout in group.rollouts]
@@ -40,8 +42,9 @@ def reward_metrics(groups: Sequence[RolloutGroup], config: RunConfig) -> dict[st
                     metrics[f"reward/{name}/{part}"] = _mean(values)
         for status in RewardStatus:
             metrics[f"reward_status/{name}/{status}"] = _mean([r.reward.status == status for r in rollouts])
-        metrics[f"length/{name}/mean"] = _mean([r.completion.num_sampled for r in rollouts])
-        metrics[f"length/{name}/truncated"] = _mean([r.completion.finish_reason == "length" for r in rollouts])
+        if ended := _ended(rollouts):
+            metrics[f"length/{name}/mean"] = _mean([own.num_sampled for own in ended])
+            metrics[f"length/{name}/truncated"] = _mean([own.finish_reason == "length" for own in ended])
     return metrics
 
 
@@ -168,6 +171,11 @@ def _peak_bytes() -> float:
     statistics = [device.memory_stats() for device in jax.local_devices()]
     peaks = [found["peak_bytes_in_use"] for found in statistics if found and "peak_bytes_in_use" in found]
     return float(max(peaks, default=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024))
+
+
+def _ended(rollouts: Sequence[Rollout]) -> list[Completion]:
+    """Completions; of a rollout whose function failed there is none."""
+    return [rollout.completion for rollout in rollouts if not rollout.end.failed]
 
 
 def _totals(rollouts: Sequence[Rollout]) -> list[float]:

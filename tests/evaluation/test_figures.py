@@ -8,7 +8,7 @@ import pytest
 
 from grpo_jax.config import EvaluationConfig
 from grpo_jax.evaluation.figures import domain_figures
-from grpo_jax.records import Reward, RewardStatus, Rollout, RolloutGroup
+from grpo_jax.records import Reward, RewardStatus, Rollout, RolloutEnd, RolloutGroup
 from tests.fakes.byte_tokenizer import STOP_ID
 from tests.fakes.groups import make_completion, make_prompt
 
@@ -50,6 +50,14 @@ def test_pass_majority_and_nearness():
     assert found["format"] == pytest.approx((4 / 4 + 3 / 4) / 2)
     assert found["part/style"] == 0.25
     assert found["pass@1_low"] <= found["pass@1"] <= found["pass@1_high"]
+
+
+def test_rollouts_whose_function_failed_have_no_length():
+    failed = replace(answered(None, INVALID, LONG), end=RolloutEnd.HUNG)
+    found = figures(group(answered("42", PASS), answered("1", FAIL, LONG), failed, failed))
+    assert found["length"] == 3.0
+    assert found["truncated"] == 0.5
+    assert found["invalid"] == 0.5
 
 
 def test_domains_without_short_answers_have_neither_votes_nor_nearness():

@@ -7,10 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from grpo_jax.config import RewardsConfig
 from grpo_jax.records import Completion, RewardStatus, RolloutEnd
 from grpo_jax.rollout.assembly import assemble
 from grpo_jax.rollout.dispatcher import Ended
 from grpo_jax.rollout.trajectory import Outcome, Turn
+from grpo_jax.training.invalid_watch import InvalidWatch
 from tests.fakes.byte_tokenizer import ByteTokenizer
 from tests.fakes.groups import make_prompt, make_reward
 
@@ -73,6 +75,7 @@ def test_a_failed_rollout_is_invalid_and_empty(end):
     assert rollout.reward.status is RewardStatus.INVALID
     assert "ValueError" in rollout.reward.reason
     assert (rollout.end, rollout.policy_version, rollout.completion.num_sampled) == (end, 4, 0)
+    assert rollout.completion.finish_reason != "length"
 
 
 def test_a_trajectory_that_grew_too_long_by_its_own_beginning_is_nonsense():
@@ -82,3 +85,15 @@ def test_a_trajectory_that_grew_too_long_by_its_own_beginning_is_nonsense():
         max_completion_tokens=4,
     )
     assert [rollout.end for rollout in group.rollouts] == [RolloutEnd.NONSENSE, RolloutEnd.DONE]
+
+
+def test_conversations_that_begin_differently_make_no_group_and_fail_as_nonsense():
+    group = group_of(
+        Ended((0, 0), RolloutEnd.DONE, Outcome(turn_after([1, 2], [65]), reward=1.0)),
+        Ended((0, 1), RolloutEnd.DONE, Outcome(turn_after([5, 2], [66]), reward=0.0)),
+        Ended((0, 2), RolloutEnd.HUNG, reason="over its time"),
+    )
+    assert [rollout.end for rollout in group.rollouts] == [RolloutEnd.NONSENSE] * 2 + [RolloutEnd.HUNG]
+    assert "begin" in group.rollouts[0].reward.reason
+    assert "over its time" in group.rollouts[2].reward.reason
+    InvalidWatch(RewardsConfig(max_invalid_step=0.0, max_invalid_mean=0.0)).check(1, [group])

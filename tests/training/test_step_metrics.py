@@ -9,7 +9,7 @@ import pytest
 
 from grpo_jax.config import Domain, RunConfig
 from grpo_jax.models.update_flops import update_flops
-from grpo_jax.records import RewardStatus
+from grpo_jax.records import RewardStatus, RolloutEnd
 from grpo_jax.rollout.group_filter import Judged
 from grpo_jax.rollout.replay import ReplayedGroup
 from grpo_jax.training.learner import Learned
@@ -89,6 +89,19 @@ def test_rewards_statuses_and_lengths_by_hand():
     }
     assert {name: found[name] for name in expected} == pytest.approx(expected)
     assert {f"reward_status/plain/{status}" for status in RewardStatus} <= found.keys()
+
+
+def test_rollouts_whose_function_failed_have_no_length():
+    group = make_group([1], [[2, STOP_ID], [3, 4, 5], [6]], [1.0, 0.0, None])
+    failed = replace(group.rollouts[2], end=RolloutEnd.RAISED)
+    groups = [replace(group, rollouts=(*group.rollouts[:2], failed))]
+    found = reward_metrics(groups, CONFIG)
+    assert found["length/mean"] == found["length/plain/mean"] == 2.5
+    assert found["length/plain/truncated"] == 0.5
+    assert found["reward_status/plain/invalid"] == pytest.approx(1 / 3)
+    strange = make_group([1], [[2], [3]], [None, None], domain="strange")
+    all_failed = replace(strange, rollouts=tuple(replace(own, end=RolloutEnd.HUNG) for own in strange.rollouts))
+    assert not [name for name in reward_metrics([*groups, all_failed], CONFIG) if name.startswith("length/strange")]
 
 
 def test_a_domain_without_prompts_this_step_has_no_metrics_of_rewards():
