@@ -99,7 +99,9 @@ class RolloutCollector:
         ended: dict[Place, Ended] = {}
         scoring: dict[Place, Future[tuple[str, int]]] = {}
         host, num_hosts = jax.process_index(), jax.process_count()
-        sample_all = partial(self._engine.sample, weights, seed=self._config.seed, step=step)
+        sample_all = partial(
+            self._engine.sample, weights, seed=self._config.seed, step=step, policy_version=policy_version
+        )
         # One thread: decoding and a full queue of the pool hold up neither the device nor the order of submission.
         with ThreadPoolExecutor(1, thread_name_prefix="completion-text") as texts:
             try:

@@ -6,8 +6,6 @@ A checkpoint holds the ids, log-probabilities and versions of every sample, ende
 loader needs to make them again. Rewards are not kept: they follow from the completion, which is scored again.
 """
 
-import base64
-import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,7 +13,11 @@ from typing import Any
 import numpy as np
 
 from grpo_jax.records import Completion, Prompt
+from grpo_jax.rollout.packed_arrays import pack_arrays, unpack_arrays
 from grpo_jax.sampling.request import Partial
+
+COLUMNS = ("token_ids", "sampler_logprobs", "truncated_logprobs", "versions")
+"""Of a sample's tokens, as `Partial.arrays` has them."""
 
 
 @dataclass(eq=False)
@@ -97,10 +99,8 @@ def described(groups: Sequence[GroupInFlight]) -> dict[str, Any]:
         )
     if not rows:
         return {"groups": []}
-    block = io.BytesIO()
-    columns = [np.concatenate(column) for column in zip(*pieces, strict=True)]
-    np.savez_compressed(block, *columns)
-    return {"groups": rows, "arrays": base64.b64encode(block.getvalue()).decode()}
+    columns = zip(COLUMNS, zip(*pieces, strict=True), strict=True)
+    return {"groups": rows, "arrays": pack_arrays({name: np.concatenate(column) for name, column in columns})}
 
 
 def rebuilt(state: Mapping[str, Any], prompt_of: Callable[[Mapping[str, Any]], Prompt]) -> list[GroupInFlight]:
@@ -112,8 +112,8 @@ def rebuilt(state: Mapping[str, Any], prompt_of: Callable[[Mapping[str, Any]], P
     """
     if not state["groups"]:
         return []
-    with np.load(io.BytesIO(base64.b64decode(state["arrays"])), allow_pickle=False) as arrays:
-        columns = [arrays[name] for name in arrays.files]
+    arrays = unpack_arrays(state["arrays"])
+    columns = [arrays[name] for name in COLUMNS]
     groups, position = [], 0
     for row in state["groups"]:
         group = GroupInFlight(prompt_of(row), row["number"], row["step"], row["phase"], row["attempts"])

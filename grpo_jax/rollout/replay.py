@@ -17,9 +17,7 @@ What is kept follows from the run's rollouts alone, and the choice of a step fro
 goes on from a checkpoint with the buffer's `state` repeats an unbroken one.
 """
 
-import base64
 import hashlib
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -30,6 +28,7 @@ from jaxtyping import Float32
 from grpo_jax.config import RunConfig
 from grpo_jax.records import Completion, Problem, Prompt, Reward, RewardStatus, Rollout, RolloutGroup
 from grpo_jax.rollout.group_filter import Judged
+from grpo_jax.rollout.packed_arrays import pack_arrays, unpack_arrays
 
 
 @dataclass(frozen=True)
@@ -105,17 +104,14 @@ class ReplayBuffer:
             "turns": np.concatenate([rollout.completion.turn_of_token for rollout in rollouts]),
             "advantages": np.concatenate([row[:length] for row, length in zip(advantages, lengths, strict=True)]),
         }
-        block = io.BytesIO()
-        np.savez_compressed(block, **arrays)  # type: ignore[arg-type]
-        return {"groups": [_described(own) for own in kept], "arrays": base64.b64encode(block.getvalue()).decode()}
+        return {"groups": [_described(own) for own in kept], "arrays": pack_arrays(arrays)}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Take over what `state` told; rollouts longer than the config now allows are left behind."""
         self._kept = {}
         if not state["groups"]:
             return
-        with np.load(io.BytesIO(base64.b64decode(state["arrays"])), allow_pickle=False) as arrays:
-            streams = {name: _Stream(arrays[name]) for name in arrays.files}
+        streams = {name: _Stream(values) for name, values in unpack_arrays(state["arrays"]).items()}
         for described in state["groups"]:
             own = _rebuilt(described, streams)
             if self._fits(own):

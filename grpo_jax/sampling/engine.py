@@ -52,7 +52,14 @@ class SamplingEngine:
         return self._programs.serve(params)
 
     def sample(
-        self, weights: ServingWeights, requests: Sequence[SampleRequest], num_samples: int, *, seed: int, step: int
+        self,
+        weights: ServingWeights,
+        requests: Sequence[SampleRequest],
+        num_samples: int,
+        *,
+        seed: int,
+        step: int,
+        policy_version: int = 0,
     ) -> Iterator[Sample]:
         """Yield `num_samples` completions of every request, each as soon as its chunk ends.
 
@@ -62,6 +69,7 @@ class SamplingEngine:
             num_samples: Completions of each prompt (G).
             seed: Run seed, 0 or more.
             step: Training step, 0 or more: the same problem gets new noise each step.
+            policy_version: Of the weights, as in `open`.
 
         Raises:
             ValueError: A prompt exceeds its bound, or with its token limit the model's context; limits of samples do
@@ -73,7 +81,7 @@ class SamplingEngine:
         if not requests:
             return
         room = Room.of(requests, num_samples)
-        with self.open(weights, room=room, num_prompts=len(requests), seed=seed) as live:
+        with self.open(weights, room=room, num_prompts=len(requests), seed=seed, policy_version=policy_version) as live:
             for request in requests:
                 live.submit(request, num_samples, step=step)
             while not live.idle:

@@ -6,13 +6,15 @@ import jax.numpy as jnp
 from jaxtyping import Array, Int32
 
 from grpo_jax.models.architecture import Architecture
-from grpo_jax.models.attention import attend, causal_mask
+from grpo_jax.models.attention import attend_at
 from grpo_jax.models.transformer import rotations_at, scaled_embedding
 from grpo_jax.sampling.cached_attention import KeysValues
 from grpo_jax.sampling.serving import ServingWeights, serving_blocks
 
 
-def prefill(weights: ServingWeights, prompt_ids: Int32[Array, "N P"], *, arch: Architecture) -> list[KeysValues]:
+def prefill(
+    weights: ServingWeights, prompt_ids: Int32[Array, "N P"], *, arch: Architecture, num_shards: int = 1
+) -> list[KeysValues]:
     """Prompt keys and values of each layer, head-major, of right-padded prompts."""
     positions = jnp.arange(prompt_ids.shape[1])
     rotations = rotations_at(arch, positions)
@@ -24,6 +26,9 @@ def prefill(weights: ServingWeights, prompt_ids: Int32[Array, "N P"], *, arch: A
         q, k, v = block.attention_inputs(x, rotations[int(sliding)])
         keys_values.append((jnp.swapaxes(k, 1, 2), jnp.swapaxes(v, 1, 2)))
         if layer + 1 < len(blocks):
-            mask = causal_mask(positions, positions, arch.sliding_window if sliding else None)
-            x = block.residual(x, attend(q, k, v, mask[None], arch.query_scale))
+            window = arch.sliding_window if sliding else None
+            attended = attend_at(
+                q, k, v, positions[None], positions[None], window, arch.query_scale, num_shards=num_shards
+            )
+            x = block.residual(x, attended)
     return keys_values

@@ -12,10 +12,10 @@ input. Their keys and values end with a whole chunk, so that the next chunk is a
 from typing import NamedTuple
 
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Int32
+from jaxtyping import Array, Int32
 
 from grpo_jax.models.architecture import Architecture
-from grpo_jax.models.attention import attend, causal_mask
+from grpo_jax.models.attention import NEVER, attend_at
 from grpo_jax.models.transformer import rotations_at, scaled_embedding
 from grpo_jax.sampling.cached_attention import KeysValues
 from grpo_jax.sampling.serving import ServingWeights, serving_blocks
@@ -58,13 +58,9 @@ def prefill_prefixes(
     positions = prompt_end + jnp.arange(prefixes.inputs.shape[1])
     rotations = rotations_at(arch, positions)
     num_prompt = slots.prompt_kv[0][0].shape[2]
-    prompt_positions = jnp.broadcast_to(jnp.arange(num_prompt), (len(positions), num_prompt))
-
-    def mask(window: int | None) -> Bool[Array, "n M P+M"]:
-        to_prompt = causal_mask(positions, prompt_positions, window) & (prompt_positions < prompt_end)[:, None]
-        return jnp.concatenate([to_prompt, causal_mask(positions, positions, window)], axis=2)
-
-    masks = [mask(None), mask(arch.sliding_window)]
+    # The prompt's last token is the first of the inputs.
+    in_prompt = jnp.where(jnp.arange(num_prompt) < prompt_end, jnp.arange(num_prompt), NEVER)
+    key_positions = jnp.concatenate([in_prompt, positions], axis=1)
     x = scaled_embedding(weights["embedding"], prefixes.inputs, arch)
     keys_values: list[KeysValues] = []
     blocks = serving_blocks(weights, arch)
@@ -77,7 +73,9 @@ def prefill_prefixes(
                 jnp.concatenate([jnp.swapaxes(of_slot(prompt), 1, 2), own], axis=1)
                 for prompt, own in zip(slots.prompt_kv[layer], (k, v), strict=True)
             ]
-            x = block.residual(x, attend(q, whole[0], whole[1], masks[sliding], arch.query_scale))
+            window = arch.sliding_window if sliding else None
+            attended = attend_at(q, *whole, positions, key_positions, window, arch.query_scale, num_shards=num_shards)
+            x = block.residual(x, attended)
     return keys_values
 
 

@@ -119,7 +119,9 @@ class Programs:
         prompt_kv, own_kv = _cache_shardings(arch, mesh)
         slots = Slots._make([prompt_kv, *[self.by_slot] * (len(Slots._fields) - 1)])
         lanes = Lanes._make([own_kv, *[self.by_slot] * (len(Lanes._fields) - 1)])
-        self.prefill = self._program("prefill", partial(prefill, arch=arch), out_shardings=prompt_kv)
+        self.prefill = self._program(
+            "prefill", partial(prefill, arch=arch, num_shards=self.num_shards), out_shardings=prompt_kv
+        )
         self.chunk = self._program(
             "chunk",
             partial(

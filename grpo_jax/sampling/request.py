@@ -79,10 +79,10 @@ class Partial:
     ticket: int = -1
 
     @classmethod
-    def fresh(cls, sample: int, ticket: int = -1) -> "Partial":
+    def fresh(cls, sample: int) -> "Partial":
         """A sample of which there is nothing yet."""
         ids, logprobs = np.zeros(0, np.int32), np.zeros(0, np.float32)
-        return cls(sample, ids, logprobs, logprobs, ids, ticket)
+        return cls(sample, ids, logprobs, logprobs, ids)
 
     @classmethod
     def of(cls, sample: Sample) -> "Partial":

@@ -51,8 +51,9 @@ COMPLETIONS = {
 class PreparedEngine:
     """Yields prepared completions, the last prompt's first, and keeps what it was asked for."""
 
-    def sample(self, weights, requests, num_samples, *, seed, step):
+    def sample(self, weights, requests, num_samples, *, seed, step, policy_version):
         self.asked = (weights, requests, num_samples, seed, step)
+        self.policy_version = policy_version
         for request, sample in sorted(COMPLETIONS, reverse=True):
             yield Sample(request, sample, make_completion(COMPLETIONS[request, sample]))
 
@@ -105,6 +106,7 @@ def test_a_checker_that_raises_makes_the_reward_invalid(collected):
 
 def test_requests_carry_the_domains_settings_and_the_problems_noise(collected, engine):
     weights, requests, num_samples, seed, step = engine.asked
+    assert engine.policy_version == 11
     assert (weights, num_samples, seed, step) == ({"weights": 1}, 2, 5, 4)
     assert [request.noise_id for request in requests] == ["problem-0", "problem-1", "problem-2"]
     assert [request.temperature for request in requests] == [0.9, 0.5, 0.9]

@@ -39,7 +39,7 @@ CONFIG = RunConfig(
 
 
 class Engine:
-    def sample(self, weights, requests, num_samples, *, seed, step):
+    def sample(self, weights, requests, num_samples, *, seed, step, policy_version):
         for request in range(len(requests)):
             for sample in range(num_samples):
                 yield Sample(request, sample, make_completion([97]))
