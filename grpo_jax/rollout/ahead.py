@@ -10,15 +10,14 @@ its end d(k + 1) + .. + d(k + n).
 
 `sampling.carry_over` withdraws what is unfinished at the end of a step and lets it go on in the next; a group is
 finished when its last token is sampled, so every decision follows from tokens and a run repeats itself.
-`rollout.max_staleness` lets the sampler go on through learning; a group is finished when it is scored, so decisions
-follow the clock.
+`rollout.max_staleness` lets the sampler and rollout functions go on through learning; a group is finished when it is
+scored, so decisions follow the clock.
 """
 
 import logging
 import time
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -28,23 +27,26 @@ import numpy as np
 from grpo_jax.config import RunConfig
 from grpo_jax.data.loader import ProblemLoader
 from grpo_jax.parallel.processes import exchange
-from grpo_jax.records import Completion, Rollout, RolloutGroup, Tokenizer
+from grpo_jax.records import Completion, ConfigError, Rollout, RolloutGroup, Tokenizer
 from grpo_jax.rewards.pool import RewardPool
+from grpo_jax.rollout.assembly import assemble
 from grpo_jax.rollout.collector import Collected
+from grpo_jax.rollout.event_loop import CHECK_SECONDS
+from grpo_jax.rollout.flight_sampling import FlightSampling
+from grpo_jax.rollout.functions import BoundFunction
 from grpo_jax.rollout.in_flight import GroupInFlight, described, rebuilt
-from grpo_jax.rollout.requests import request_of_prompt
+from grpo_jax.rollout.reward_queue import RewardQueue
 from grpo_jax.rollout.scores import Scores
 from grpo_jax.rollout.step_rollouts import Serve, StepRollouts
 from grpo_jax.sampling.engine import SamplingEngine
-from grpo_jax.sampling.live import LiveSampling
-from grpo_jax.sampling.request import Partial, Room, Sample, SampleRequest
-from grpo_jax.sampling.serving import ServingWeights
-from grpo_jax.sampling.stop_strings import cut_at_stop
+from grpo_jax.sampling.request import Partial
 
 logger = logging.getLogger(__name__)
 
 _WAIT_SECONDS = 0.5
-_LEAST_SECONDS = 1e-6  # of a step for which everything was there; rates divide by it
+"""For a reward, where nothing else can come."""
+_LOOK_SECONDS = 0.02
+"""For a rollout function, where a reward may come as well."""
 _MOST_NAMED = 3
 
 
@@ -59,6 +61,7 @@ class SamplingAhead:
         tokenizer: Tokenizer,
         loader: ProblemLoader,
         total_steps: int,
+        functions: Mapping[str, BoundFunction] | None = None,
     ):
         """Start with nothing in flight.
 
@@ -69,8 +72,9 @@ class SamplingAhead:
             tokenizer: Of the model.
             loader: Draws, for as many steps as the run has.
             total_steps: Steps of the run.
+            functions: Rollout function of each domain that has one; they need `rollout.max_staleness`.
         """
-        self._config, self._engine, self._pool, self._tokenizer = config, engine, pool, tokenizer
+        self._config, self._tokenizer, self._functions = config, tokenizer, functions or {}
         self._loader, self._total_steps = loader, total_steps
         staleness = config.rollout.max_staleness
         self._goes_on = staleness > 0
@@ -78,48 +82,37 @@ class SamplingAhead:
         self._oldest = None
         if self._goes_on and config.rollout.on_stale == "drop":
             self._oldest = staleness * config.training.minibatches * config.training.epochs
-        settings = [config.sampling_of(domain) for domain in config.domains]
-        self._room = Room(
-            config.sampling.group_size,
-            config.data.max_prompt_tokens,
-            max(own.max_completion_tokens for own in settings),
-            max(len(own.stop_token_ids) for own in settings),
-        )
         self._flying: list[GroupInFlight] = []
         self._plans: deque[tuple[dict[str, int], dict[str, float]]] = deque()
         self._drawn_steps = self._num_drawn = 0
-        self._live: LiveSampling | None = None
-        self._by_ticket: dict[int, GroupInFlight] = {}
-        self._sampled_tokens, self._sampling_seconds = 0, _LEAST_SECONDS
-        self._scores = Scores(pool)
+        self._sampling = FlightSampling(config, engine, tokenizer, self._functions, self._score)
+        self._queue, self._scores = RewardQueue(config, tokenizer, pool), Scores(pool)
 
     def step(self, serve: Serve, *, step: int, policy_version: int, phase: int | None) -> StepRollouts:
         """See `StepSource`: the oldest groups that are finished, by domain as many as the step's draw has."""
         start = time.perf_counter()
         self._draw(step, phase)
         wanted, mix = self._plans.popleft()
-        live = self._sampler(serve(), policy_version)
+        self._sampling.use(serve(), policy_version)
         drawn = time.perf_counter()
-        carried = sum(len(own.token_ids) for group in self._flying for own in group.partials.values())
+        carried = sum(group.num_partial_tokens for group in self._flying)
         dropped = self._drop_stale(policy_version)
-        self._submit()
+        self._sampling.submit(self._flying)
         waiting = 0.0
         while (chosen := self._finished(wanted)) is None:
-            if live.idle:
+            if self._sampling.idle:
                 before = time.perf_counter()
-                self._scores.note(_WAIT_SECONDS)
+                self._wait()
                 waiting += time.perf_counter() - before
-            else:
-                self._advance()
-                self._scores.note()
+            self._sampling.advance()
+            self._scores.note()
         self._flying = [group for group in self._flying if group not in chosen]
         if not self._goes_on:
-            self._withdraw()
+            self._sampling.withdraw()
         before = time.perf_counter()
-        groups = self._assembled(chosen)
+        groups = self._assembled(chosen, policy_version)
         waiting += time.perf_counter() - before
-        collected = Collected(groups, self._sampled_tokens, self._sampling_seconds, waiting)
-        self._sampled_tokens, self._sampling_seconds = 0, _LEAST_SECONDS
+        collected = Collected(groups, *self._sampling.take_counts(), waiting)
         metrics = {**mix, **self._own_metrics(groups, policy_version), "rollout/carried_tokens": float(carried)}
         metrics["rollout/dropped_groups"] = float(len(dropped))
         prompts = tuple(group.prompt for group in chosen)
@@ -128,17 +121,15 @@ class SamplingAhead:
     def meanwhile(self) -> None:
         """Sample another chunk of what is in flight."""
         if self._goes_on:
-            self._advance()
+            self._sampling.advance()
 
     def pause(self) -> None:
         """See `StepSource`: what is unfinished goes on in the next step."""
-        self._withdraw()
+        self._sampling.withdraw()
 
     def state(self) -> dict[str, Any]:
         """Everything in flight."""
-        if self._live is not None:
-            self._take(self._live.settle())
-            self._note_partials(self._live.partials())
+        self._sampling.settle()
         return {
             **described(self._flying),
             "plans": [[wanted, mix] for wanted, mix in self._plans],
@@ -147,7 +138,11 @@ class SamplingAhead:
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Take up what was in flight; what had ended is scored again."""
+        """Take up what was in flight; what had ended is scored again, and rollout functions under way begin again.
+
+        Raises:
+            ConfigError: Samples in flight were made with a rollout function that the run lacks, or the other way about.
+        """
         self._flying = rebuilt(
             state,
             lambda row: self._loader.prompt_of(row["domain"], row["index"], row["bucket"], row["temperature"]),
@@ -155,23 +150,32 @@ class SamplingAhead:
         self._plans = deque((dict(wanted), dict(mix)) for wanted, mix in state["plans"])
         self._drawn_steps, self._num_drawn = state["drawn_steps"], state["num_drawn"]
         for group in self._flying:
-            for number in group.completions:
+            played = group.domain in self._functions
+            if (group.completions or group.num_partial_tokens) if played else group.ended:
+                raise ConfigError(
+                    f"domains.{group.domain}.rollout: the checkpoint has samples in flight made "
+                    f"{'without' if played else 'with'} a rollout function; set it as it was"
+                )
+            for _, number in group.places:
                 self._score(group, number)
-        ended = sum(len(group.completions) for group in self._flying)
-        tokens = sum(len(own.token_ids) for group in self._flying for own in group.partials.values())
+        again = Counter[str]()
+        for group in self._flying:
+            if group.domain in self._functions:
+                again[group.domain] += len(group.partials)
+        names = ", ".join(f"{count} of {domain}" for domain, count in again.items() if count)
         logger.info(
-            "%d groups in flight: %d completions are scored again, %d go on after %d tokens, none is sampled again",
+            "%d groups in flight: %d samples that had ended are scored again, %d go on after %d tokens, %s",
             len(self._flying),
-            ended,
-            sum(len(group.partials) for group in self._flying),
-            tokens,
+            sum(len(group.places) for group in self._flying),
+            sum(len(group.partials) for group in self._flying) - again.total(),
+            sum(group.num_partial_tokens for group in self._flying),
+            f"rollout functions begin again: {names}" if names else "none is sampled again",
         )
 
     def close(self) -> None:
         """Drop what is in flight."""
         self._scores.close()
-        if self._live is not None:
-            self._live.close()
+        self._sampling.close()
 
     def _draw(self, step: int, phase: int | None) -> None:
         """Draw up to so many steps ahead."""
@@ -188,71 +192,25 @@ class SamplingAhead:
             mix = {name: float(value) for name, value in self._loader.metrics().items()}
             self._plans.append((dict(counts), mix))
 
-    def _sampler(self, weights: ServingWeights, policy_version: int) -> LiveSampling:
-        if self._live is None:
-            self._live = self._engine.open(
-                weights,
-                room=self._room,
-                num_prompts=self._config.data.prompts_per_step,
-                seed=self._config.seed,
-                policy_version=policy_version,
-            )
+    def _wait(self) -> None:
+        """For a reward, or until a rollout function has something to say."""
+        if not self._sampling.num_playing:
+            self._scores.note(_WAIT_SECONDS)
         else:
-            self._live.swap(weights, policy_version)
-        return self._live
-
-    def _request(self, group: GroupInFlight) -> SampleRequest:
-        request = request_of_prompt(self._config, group.prompt)
-        return replace(request, noise_id=f"{request.noise_id}/again{group.attempts}") if group.attempts else request
-
-    def _submit(self) -> None:
-        """Give the sampler what it does not work on, the oldest first."""
-        assert self._live is not None
-        for group in self._flying:
-            if group.partials and group.ticket is None:
-                partials = [*group.partials.values()]
-                group.ticket = self._live.submit(self._request(group), step=group.step, partials=partials)
-                self._by_ticket[group.ticket] = group
-
-    def _advance(self) -> None:
-        assert self._live is not None
-        start, tokens = time.perf_counter(), self._engine.counts.tokens
-        self._take(self._live.advance())
-        self._sampling_seconds += time.perf_counter() - start
-        self._sampled_tokens += self._engine.counts.tokens - tokens
-
-    def _take(self, samples: Sequence[Sample]) -> None:
-        for sample in samples:
-            group = self._by_ticket[sample.request]
-            del group.partials[sample.sample]
-            group.completions[sample.sample] = sample.completion
-            self._score(group, sample.sample)
+            self._sampling.wait(_LOOK_SECONDS if self._scores.num_awaited else CHECK_SECONDS)
 
     def _score(self, group: GroupInFlight, number: int) -> None:
         """Every host samples in lockstep with the others; each scores its share of the groups."""
-        if group.number % jax.process_count() == jax.process_index():
-            self._scores.put((group.number, number), partial(self._queue, group, group.completions[number]))
-
-    def _queue(self, group: GroupInFlight, completion: Completion) -> tuple[str, int]:
-        """Text of a completion, and the ticket under which it waits to be scored."""
-        stops = self._config.sampling_of(group.domain).stop
-        text = cut_at_stop(self._tokenizer.decode(completion.token_ids.tolist()), stops)
-        return text, self._pool.submit(group.prompt.problem, text, group.phase)
-
-    def _withdraw(self) -> None:
-        """Take what is unfinished out of the sampler."""
-        if self._live is None:
+        if group.number % jax.process_count() != jax.process_index():
             return
-        withdrawn = self._live.withdraw()
-        self._take(withdrawn.samples)
-        self._note_partials(withdrawn.partials)
-        self._by_ticket.clear()
-        for group in self._flying:
-            group.ticket = None
-
-    def _note_partials(self, partials: Sequence[Partial]) -> None:
-        for own in partials:
-            self._by_ticket[own.ticket].partials[own.sample] = own
+        place = group.number, number
+        if number in group.completions:
+            completion = group.completions[number]
+            self._scores.put(place, partial(self._queue.completion, group.prompt, completion, group.phase))
+            return
+        outcome = group.ended[number].outcome
+        if outcome is not None and outcome.reward is None:
+            self._scores.put(place, partial(self._queue.outcome, group.prompt, outcome, group.phase))
 
     def _finished(self, wanted: Mapping[str, int]) -> list[GroupInFlight] | None:
         """For each domain so many groups, the oldest of the finished ones; None where one has too few."""
@@ -270,18 +228,11 @@ class SamplingAhead:
         """Begin groups again that too old weights have sampled from; within a step none becomes too old."""
         if self._oldest is None:
             return []
-        assert self._live is not None
         dropped = []
-        for group in self._flying:
-            known = [group.oldest_version]
-            if group.ticket is not None:
-                known.append(self._live.oldest_version(group.ticket))
-            oldest = min((version for version in known if version is not None), default=policy_version)
-            if policy_version - oldest <= self._oldest:
+        for group, oldest in zip(self._flying, self._sampling.oldest_versions(self._flying), strict=True):
+            if oldest is None or policy_version - oldest <= self._oldest:
                 continue
-            if group.ticket is not None:
-                self._live.cancel(group.ticket)
-                del self._by_ticket[group.ticket]
+            self._sampling.drop(group)
             self._scores.drop(group.places)
             group.begin_again(self._config.sampling.group_size)
             dropped.append(group)
@@ -291,15 +242,26 @@ class SamplingAhead:
             logger.info("older than rollout.max_staleness, sampled again: %s%s", names, more)
         return dropped
 
-    def _assembled(self, chosen: Sequence[GroupInFlight]) -> tuple[RolloutGroup, ...]:
+    def _assembled(self, chosen: Sequence[GroupInFlight], policy_version: int) -> tuple[RolloutGroup, ...]:
         """The groups with their rewards, of all hosts."""
         own = self._scores.take([place for group in chosen for place in group.places])
         scored = {place: found for part in exchange(own) for place, found in part.items()}
         return tuple(
-            RolloutGroup(
+            assemble(
+                self._config,
+                self._tokenizer,
+                group.prompt,
+                [group.ended[number] for number in sorted(group.ended)],
+                scored,
+                policy_version,
+            )
+            if group.domain in self._functions
+            else RolloutGroup(
                 group.prompt,
                 tuple(
-                    Rollout(completion, *scored[group.number, s], policy_version=_oldest(completion))
+                    Rollout(
+                        completion, *scored[group.number, s], policy_version=int(_sampled_versions(completion).min())
+                    )
                     for s, completion in sorted(group.completions.items())
                 ),
             )
@@ -307,14 +269,13 @@ class SamplingAhead:
         )
 
     def _own_metrics(self, groups: Sequence[RolloutGroup], policy_version: int) -> dict[str, float]:
-        ages = np.concatenate([policy_version - _sampled_versions(r.completion) for g in groups for r in g.rollouts])
+        completions = [rollout.completion for group in groups for rollout in group.rollouts if not rollout.end.failed]
         trained = Counter(group.prompt.problem.domain for group in groups)
         in_flight = Counter(group.domain for group in self._flying)
-        found = {
-            "rollout/staleness_mean": float(ages.mean()),
-            "rollout/staleness_max": float(ages.max()),
-            "rollout/in_flight": float(len(self._flying)),
-        }
+        found = {"rollout/in_flight": float(len(self._flying))}
+        if completions:
+            ages = policy_version - np.concatenate([_sampled_versions(own) for own in completions])
+            found["rollout/staleness_mean"], found["rollout/staleness_max"] = float(ages.mean()), float(ages.max())
         for domain in self._config.domains:
             found[f"domain_mix_count/{domain}"] = float(trained[domain])
             found[f"rollout/{domain}/in_flight"] = float(in_flight[domain])
@@ -324,7 +285,3 @@ class SamplingAhead:
 def _sampled_versions(completion: Completion) -> np.ndarray:
     assert completion.versions is not None, "the sampler tells of every token who sampled it"
     return completion.versions[completion.versions >= 0]
-
-
-def _oldest(completion: Completion) -> int:
-    return int(_sampled_versions(completion).min())

@@ -8,20 +8,17 @@ from dataclasses import replace
 import numpy as np
 from jaxtyping import Int32
 
+from grpo_jax.config import RunConfig
 from grpo_jax.records import Completion, Prompt, Reward, RewardStatus, Rollout, RolloutEnd, RolloutGroup, Tokenizer
-from grpo_jax.rollout.dispatcher import Ended
-from grpo_jax.rollout.trajectory import Outcome, as_completion
+from grpo_jax.rollout.trajectory import Ended, Outcome, Place, as_completion
 
 
 def assemble(
+    config: RunConfig,
+    tokenizer: Tokenizer,
     prompt: Prompt,
     played: Sequence[Ended],
-    judged: Mapping[int, Reward],
-    tokenizer: Tokenizer,
-    *,
-    reward_scale: float,
-    max_prompt_tokens: int,
-    max_completion_tokens: int,
+    scored: Mapping[Place, tuple[str, Reward]],
     policy_version: int,
 ) -> RolloutGroup:
     """The group of one prompt.
@@ -30,19 +27,20 @@ def assemble(
     conversation that a function began otherwise), what differs belongs to the completions, not to be learned from.
 
     Args:
+        config: The run.
+        tokenizer: For the text of the exchange.
         prompt: What the functions were called with.
         played: Its rollouts in the order of samples.
-        judged: Rewards of the domain, by sample, of outcomes that have none of their own.
-        tokenizer: For the text of the exchange.
-        reward_scale: The domain's.
-        max_prompt_tokens: Longest prompt.
-        max_completion_tokens: Longest trajectory after the problem's own prompt.
-        policy_version: That sampled them.
+        scored: By the domain's rewards: outcomes that have no reward of their own.
+        policy_version: Of rollouts that failed; the others have that of their oldest token.
     """
+    domain = prompt.problem.domain
+    reward_scale = config.domains[domain].reward_scale
+    max_completion_tokens = config.max_completion_tokens_of(domain)
     roots = [ended.outcome.turn.path()[0].context for ended in played if ended.outcome is not None]
-    token_ids = _common_beginning(roots)[:max_prompt_tokens] if roots else prompt.token_ids
+    token_ids = _common_beginning(roots)[: config.data.max_prompt_tokens] if roots else prompt.token_ids
     rollouts = []
-    for sample, ended in enumerate(played):
+    for ended in played:
         if ended.outcome is None:
             rollouts.append(_failed(ended, policy_version))
             continue
@@ -56,18 +54,17 @@ def assemble(
             failed = replace(ended, end=RolloutEnd.NONSENSE, reason=f"{reason}{max_completion_tokens}")
             rollouts.append(_failed(failed, policy_version))
             continue
-        rollouts.append(
-            Rollout(
-                completion,
-                tokenizer.decode(completion.token_ids.tolist()),
-                judged[sample] if sample in judged else _own_reward(ended.outcome),
-                policy_version,
-                _turn_rewards(ended.outcome, reward_scale),
-                ended.end,
-            )
+        assert completion.versions is not None
+        rollout = Rollout(
+            completion,
+            tokenizer.decode(completion.token_ids.tolist()),
+            scored[ended.place][1] if ended.place in scored else _own_reward(ended.outcome),
+            int(completion.versions[completion.sampled].min()),
+            _turn_rewards(ended.outcome, reward_scale),
+            ended.end,
         )
-    scaled = [_with_turns(rollout, reward_scale, number in judged) for number, rollout in enumerate(rollouts)]
-    return RolloutGroup(replace(prompt, token_ids=token_ids), tuple(scaled))
+        rollouts.append(_with_turns(rollout, reward_scale, ended.place in scored))
+    return RolloutGroup(replace(prompt, token_ids=token_ids), tuple(rollouts))
 
 
 def _own_reward(outcome: Outcome) -> Reward:

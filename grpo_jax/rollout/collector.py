@@ -8,24 +8,24 @@ Prompts of domains with a rollout function go to the dispatcher, the others stra
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 import jax
 
 from grpo_jax.config import RunConfig
 from grpo_jax.parallel.processes import exchange
-from grpo_jax.records import Completion, Prompt, Reward, Rollout, RolloutGroup, Tokenizer
+from grpo_jax.records import Completion, Prompt, Rollout, RolloutGroup, Tokenizer
 from grpo_jax.rewards.pool import RewardPool
 from grpo_jax.rollout.assembly import assemble
-from grpo_jax.rollout.dispatcher import Dispatcher, Ended, Place
+from grpo_jax.rollout.dispatcher import Dispatcher
 from grpo_jax.rollout.functions import BoundFunction
 from grpo_jax.rollout.requests import request_of_prompt
-from grpo_jax.rollout.trajectory import Outcome
+from grpo_jax.rollout.reward_queue import RewardQueue
+from grpo_jax.rollout.trajectory import Ended, Place
 from grpo_jax.sampling.engine import SamplingEngine
-from grpo_jax.sampling.request import Room, SampleRequest
+from grpo_jax.sampling.request import Room
 from grpo_jax.sampling.serving import ServingWeights
-from grpo_jax.sampling.stop_strings import cut_at_stop
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class RolloutCollector:
         """
         self._config, self._engine, self._pool, self._tokenizer = config, engine, pool, tokenizer
         self._functions = functions or {}
-        self._dispatcher = Dispatcher(config, tokenizer, self._functions)
+        self._queue = RewardQueue(config, tokenizer, pool)
 
     def collect(
         self,
@@ -110,14 +110,13 @@ class RolloutCollector:
                     completions[place] = sample.completion
                     # Every host samples in lockstep with the others; each scores its share of the prompts.
                     if place[0] % num_hosts == host:
-                        request = requests[sample.request]
-                        scoring[place] = texts.submit(self._queue, prompts[place[0]], sample.completion, request, phase)
+                        queue, prompt = self._queue.completion, prompts[place[0]]
+                        scoring[place] = texts.submit(queue, prompt, sample.completion, phase)
                 for one in self._play(weights, played, num_samples, step, policy_version, temperature):
                     ended[one.place] = one
                     if one.outcome is not None and one.outcome.reward is None:
-                        scoring[one.place] = texts.submit(
-                            self._queue_outcome, prompts[one.place[0]], one.outcome, phase
-                        )
+                        queue, prompt = self._queue.outcome, prompts[one.place[0]]
+                        scoring[one.place] = texts.submit(queue, prompt, one.outcome, phase)
                 sampled = time.perf_counter()
                 queued = {place: future.result() for place, future in scoring.items()}
             except BaseException:
@@ -129,7 +128,9 @@ class RolloutCollector:
         own = {place: (text, reward) for (place, (text, _)), reward in zip(queued.items(), rewards, strict=True)}
         scored = {place: found for part in exchange(own) for place, found in part.items()}
         groups = tuple(
-            self._played_group(prompt, [ended[p, s] for s in range(num_samples)], scored, policy_version)
+            assemble(
+                self._config, self._tokenizer, prompt, [ended[p, s] for s in range(num_samples)], scored, policy_version
+            )
             if p in played
             else RolloutGroup(
                 prompt,
@@ -167,36 +168,10 @@ class RolloutCollector:
             completion_tokens=max(own.max_completion_tokens for own in settings),
             stop_ids=max(len(own.stop_token_ids) for own in settings),
         )
-        with self._engine.open(
-            weights, room=room, num_prompts=len(played), seed=self._config.seed, policy_version=policy_version
-        ) as live:
-            yield from self._dispatcher.play(played, num_samples, live, step=step, temperature=temperature)
-
-    def _queue(
-        self, prompt: Prompt, completion: Completion, request: SampleRequest, phase: int | None
-    ) -> tuple[str, int]:
-        """Text of a completion, and the ticket under which it waits to be scored."""
-        text = cut_at_stop(self._tokenizer.decode(completion.token_ids.tolist()), request.stop_strings)
-        return text, self._pool.submit(prompt.problem, text, phase)
-
-    def _queue_outcome(self, prompt: Prompt, outcome: Outcome, phase: int | None) -> tuple[str, int]:
-        """The same for a trajectory that is left to the domain's rewards."""
-        text = outcome.turn.text if outcome.answer is None else outcome.answer
-        problem = replace(prompt.problem, extra={**prompt.problem.extra, **outcome.detail})
-        return text, self._pool.submit(problem, text, phase)
-
-    def _played_group(
-        self, prompt: Prompt, played: list[Ended], scored: Mapping[Place, tuple[str, Reward]], policy_version: int
-    ) -> RolloutGroup:
-        domain = prompt.problem.domain
-        judged = {one.place[1]: scored[one.place][1] for one in played if one.place in scored}
-        return assemble(
-            prompt,
-            played,
-            judged,
-            self._tokenizer,
-            reward_scale=self._config.domains[domain].reward_scale,
-            max_prompt_tokens=self._config.data.max_prompt_tokens,
-            max_completion_tokens=self._config.max_completion_tokens_of(domain),
-            policy_version=policy_version,
-        )
+        with (
+            Dispatcher(self._config, self._tokenizer, self._functions) as dispatcher,
+            self._engine.open(
+                weights, room=room, num_prompts=len(played), seed=self._config.seed, policy_version=policy_version
+            ) as live,
+        ):
+            yield from dispatcher.play(played, num_samples, live, step=step, temperature=temperature)

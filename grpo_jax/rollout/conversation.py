@@ -92,6 +92,7 @@ class Conversation:
         ask: Ask,
         clock: Clock,
         temperature: float | None = None,
+        attempt: int = 0,
     ):
         """Set up the limits.
 
@@ -104,8 +105,9 @@ class Conversation:
             ask: The sampler.
             clock: Of this rollout.
             temperature: Takes the place of the prompt's.
+            attempt: Times that this rollout was given up before; names the noise as well, but not `seed`.
         """
-        self._request = request_of_prompt(config, prompt, temperature)
+        self._request = request_of_prompt(config, prompt, temperature, attempt)
         self._tokenizer, self._prompt, self._sample, self._ask = tokenizer, prompt, sample, ask
         self._max_prompt_tokens = config.data.max_prompt_tokens
         self._max_turn_tokens = config.rollout.max_turn_tokens

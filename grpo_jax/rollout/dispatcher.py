@@ -1,39 +1,31 @@
 # Copyright 2026 The grpo_jax authors
 # SPDX-License-Identifier: Apache-2.0
-"""Runs the rollout functions of a step, all at once on one event loop, and has the sampler answer what they ask.
+"""Rollout functions under way, all on one event loop, and what they ask for brought to the sampler.
 
-    event loop (own thread)              this thread
-    function --- generate ------------>  submitted to the live sampler between two chunks
+    event loop (own thread)              the thread that samples
+    function --- generate ------------>  hear: submitted to the live sampler between two chunks
        ^                                    | a chunk for all that is under way
-       +--- turn ------------------------ ended samples
-    function --- outcome or failure --->  yielded
+       +--- turn ------------------------ answer: ended samples
+    function --- outcome or failure --->  hear: returned
 
 A function that raises, hangs or returns nonsense ends its own rollout and nothing else.
 """
 
 import asyncio
-import json
-import math
-import threading
-from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from dataclasses import replace
+from functools import partial
+from types import TracebackType
+from typing import Protocol
 
 from grpo_jax.config import RunConfig
-from grpo_jax.records import Completion, Prompt, RewardStatus, RolloutEnd, Tokenizer
-from grpo_jax.rewards.registry import one_line
-from grpo_jax.rollout.conversation import Clock, Conversation
-from grpo_jax.rollout.event_loop import CHECK_SECONDS, LoopThread, family
+from grpo_jax.records import Completion, Prompt, Tokenizer
+from grpo_jax.rollout.event_loop import CHECK_SECONDS, LoopThread
 from grpo_jax.rollout.functions import BoundFunction
-from grpo_jax.rollout.trajectory import LimitError, NonsenseError, Outcome, Turn, spans
+from grpo_jax.rollout.mailbox import Mailbox, Run, Wish
+from grpo_jax.rollout.player import Player
+from grpo_jax.rollout.trajectory import Ended, Place
 from grpo_jax.sampling.request import Partial, Sample, SampleRequest
-
-Place = tuple[int, int]
-"""Number of the prompt among those of a call, and of the rollout among those of the prompt."""
-
-_SETTLE_SECONDS = 0.003
-"""What the first of many requests waits for the others."""
 
 
 class Sampler(Protocol):
@@ -58,27 +50,147 @@ class Sampler(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Ended:
-    """How one rollout ended; the outcome is there unless it failed, the reason where it did."""
-
-    place: Place
-    end: RolloutEnd
-    outcome: Outcome | None = None
-    reason: str = ""
-
-
 class Dispatcher:
-    """Rollout functions by domain."""
+    """Calls of rollout functions; a context manager. One thread at a time may use it.
+
+    Whoever samples calls `hear` and `answer` in turn with its chunks, as `play` does for rollouts that are all there is
+    to do. The event loop runs from the first `start` on, and goes on by itself meanwhile.
+    """
 
     def __init__(self, config: RunConfig, tokenizer: Tokenizer, functions: Mapping[str, BoundFunction]):
-        self._config, self._tokenizer, self._functions = config, tokenizer, functions
+        """Start with nothing.
+
+        Args:
+            config: The run.
+            tokenizer: With the chat template.
+            functions: By domain.
+        """
+        self._player, self._patience = Player(config, tokenizer, functions), config.rollout.seconds
+        self._mailbox = Mailbox()
+        self._thread: LoopThread | None = None
+        self._runs: dict[Place, Run] = {}
+        self._asked: dict[int, Wish] = {}
+        self._withdrawn: list[Wish] = []
+
+    def __enter__(self) -> "Dispatcher":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def num_running(self) -> int:
+        """Rollouts that have not ended."""
+        return len(self._runs)
+
+    def __contains__(self, place: Place) -> bool:
+        return place in self._runs
+
+    def start(
+        self, place: Place, prompt: Prompt, *, step: int, attempt: int = 0, temperature: float | None = None
+    ) -> None:
+        """Call the function of the prompt's domain for one rollout.
+
+        Args:
+            place: Of the rollout; none is under way there.
+            prompt: What it is about.
+            step: Names the noise, with the problem, the rollout's number and `attempt`.
+            attempt: Times that this rollout was given up before.
+            temperature: Takes the place of the prompt's.
+        """
+        if self._thread is None:
+            self._thread = LoopThread(self._patience)
+        run = self._runs[place] = Run(place, step)
+        run.task = self._thread.start(self._one(run, prompt, attempt, temperature))
+
+    def wait(self, seconds: float) -> None:
+        """Until a function has something to say, at most so long."""
+        self._mailbox.wait(seconds)
+
+    def hear(self, sampler: "Sampler") -> list[Ended]:
+        """Submit what functions ask for, and give up what nobody waits for any more; call it every `CHECK_SECONDS`.
+
+        Returns:
+            Rollouts that ended since the last call.
+
+        Raises:
+            RuntimeError: A function blocks the event loop for good.
+        """
+        if self._thread is None:
+            return []
+        ended, wishes = self._mailbox.take()
+        found = [one for run, one in ended if self._runs.get(one.place) is run]
+        for one in found:
+            del self._runs[one.place]
+        for wish in [*self._withdrawn, *wishes]:
+            if self._runs.get(wish.run.place) is not wish.run:
+                self._thread.call(wish.future.cancel)
+            elif not wish.future.done():
+                ticket = sampler.submit(wish.request, partials=[wish.partial], step=wish.run.step)
+                self._asked[ticket] = wish
+        self._withdrawn = []
+        for ticket in [ticket for ticket, wish in self._asked.items() if wish.future.done()]:
+            sampler.cancel(ticket)
+            del self._asked[ticket]
+        sampler.expecting_more = bool(self._runs)
+        self._thread.check()
+        return found
+
+    def answer(self, samples: Sequence[Sample]) -> list[Sample]:
+        """Tell functions of the samples that they asked for; returns the others."""
+        others = []
+        for sample in samples:
+            wish = self._asked.pop(sample.request, None)
+            if wish is None:
+                others.append(sample)
+                continue
+            assert self._thread is not None
+            wish.run.saw(sample.completion.versions)
+            self._thread.call(_resolve, wish.future, sample.completion)
+        return others
+
+    def withdrawn(self, partials: Sequence[Partial]) -> list[Partial]:
+        """Take back what the sampler gave back unfinished, to go on with the next `hear`; returns the others'."""
+        others = []
+        for own in partials:
+            wish = self._asked.pop(own.ticket, None)
+            if wish is None:
+                others.append(own)
+                continue
+            wish.run.saw(own.versions)
+            self._withdrawn.append(replace(wish, partial=own))
+        return others
+
+    def cancel(self, place: Place, sampler: "Sampler") -> None:
+        """Give up a rollout that is under way."""
+        run = self._runs.pop(place)
+        assert run.task is not None
+        run.task.cancel()
+        for ticket in [ticket for ticket, wish in self._asked.items() if wish.run is run]:
+            sampler.cancel(ticket)
+            del self._asked[ticket]
+
+    def oldest_versions(self, in_lanes: Mapping[int, int]) -> dict[Place, int]:
+        """Of the weights that sampled any token so far, of every rollout under way that has one.
+
+        Args:
+            in_lanes: The same by ticket, as far as the sampler works on them.
+        """
+        known = [(place, run.oldest_version) for place, run in self._runs.items()]
+        known += [(wish.run.place, in_lanes.get(ticket)) for ticket, wish in self._asked.items()]
+        found: dict[Place, int] = {}
+        for place, version in known:
+            if version is not None:
+                found[place] = min(version, found.get(place, version))
+        return found
 
     def play(
         self,
         prompts: Mapping[int, Prompt],
         num_samples: int,
-        sampler: Sampler,
+        sampler: "Sampler",
         *,
         step: int,
         temperature: float | None = None,
@@ -92,173 +204,29 @@ class Dispatcher:
             step: Names the noise.
             temperature: Takes the place of every prompt's.
         """
-        exchange = _Exchange()
-        asked: dict[int, asyncio.Future[Completion]] = {}
-        unfinished = len(prompts) * num_samples
-        with LoopThread(self._config.rollout.seconds) as thread:
-            exchange.thread = thread
-            for number, prompt in prompts.items():
-                for sample in range(num_samples):
-                    thread.start(self._one(exchange, prompt, (number, sample), step, temperature))
-            sampler.expecting_more = True
-            while unfinished:
-                for ended in exchange.ended(wait=not asked):
-                    unfinished -= 1
-                    yield ended
-                for request, partial, future in exchange.requests(settle=not asked):
-                    asked[sampler.submit(request, partials=[partial], step=step)] = future
-                # Whoever was cancelled meanwhile waits no more.
-                for ticket in [ticket for ticket, future in asked.items() if future.done()]:
-                    sampler.cancel(ticket)
-                    del asked[ticket]
-                if asked:
-                    for sample in sampler.advance():
-                        thread.call(_resolve, asked.pop(sample.request), sample.completion)
-                thread.check()
+        for number, prompt in prompts.items():
+            for sample in range(num_samples):
+                self.start((number, sample), prompt, step=step, temperature=temperature)
+        while self._runs:
+            if not self._asked:
+                self.wait(CHECK_SECONDS)
+            yield from self.hear(sampler)
+            if self._asked:
+                self.answer(sampler.advance())
 
-    async def _one(
-        self, exchange: "_Exchange", prompt: Prompt, place: Place, step: int, temperature: float | None
-    ) -> None:
-        """One rollout from its start to its end, whatever that is."""
-        task, late = asyncio.current_task(), False
-        assert task is not None
+    def close(self) -> None:
+        """Give up all that is under way; safe to repeat."""
+        self._runs, self._asked, self._withdrawn = {}, {}, []
+        if self._thread is not None:
+            self._thread.close()
+            self._thread = None
 
-        def expired() -> None:
-            nonlocal late
-            late = True
-            if not task.done():
-                task.cancel()
-                # Lest it goes on all the same.
-                asyncio.get_running_loop().call_later(1.0, expired)
-
-        clock = Clock(self._config.rollout.seconds, expired)
-        conversation = Conversation(
-            self._config, self._tokenizer, prompt, place[1], step, exchange.ask, clock, temperature
-        )
-        domain = prompt.problem.domain
-        try:
-            with family():
-                clock.start()
-                try:
-                    returned = await self._functions[domain](prompt.problem, conversation)
-                finally:
-                    clock.stop()
-            if late:
-                raise asyncio.CancelledError
-            outcome = _checked(returned, conversation, bool(self._config.domains[domain].rewards))
-            ended = Ended(place, outcome.end, outcome)
-        except LimitError as limit:
-            ended = self._at_limit(place, limit, conversation, domain)
-        except NonsenseError as error:
-            ended = Ended(place, RolloutEnd.NONSENSE, reason=str(error))
-        except asyncio.CancelledError:
-            hung = Ended(place, RolloutEnd.HUNG, reason=f"over rollout.seconds={self._config.rollout.seconds}")
-            # A function cancels itself, or awaits what it cancelled; at the very end nobody reads it.
-            ended = hung if late else Ended(place, RolloutEnd.RAISED, reason="was cancelled")
-        except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001 a function's failure is data here
-            ended = Ended(place, RolloutEnd.RAISED, reason=f"raised {one_line(error)}")
-        except BaseException as error:  # noqa: BLE001 it blocked the loop, or raised what nobody expects
-            ended = Ended(place, RolloutEnd.HUNG, reason=f"blocked the event loop: {one_line(error)}")
-        exchange.finish(ended)
-
-    def _at_limit(self, place: Place, limit: LimitError, conversation: Conversation, domain: str) -> Ended:
-        """The trajectory up to the limit, without what the function alone could have said of it."""
-        if conversation.latest is None:
-            return Ended(place, RolloutEnd.NONSENSE, reason="no token of the first turn fits the trajectory")
-        reward = None if self._config.domains[domain].rewards else 0.0
-        outcome = Outcome(conversation.latest, reward, end=limit.end)
-        try:
-            return Ended(place, limit.end, _checked(outcome, conversation, judged=True))
-        except NonsenseError as error:
-            return Ended(place, RolloutEnd.NONSENSE, reason=str(error))
-
-
-class _Exchange:
-    """What passes between the event loop and the thread that samples."""
-
-    thread: LoopThread
-
-    def __init__(self) -> None:
-        self._changed = threading.Condition()
-        self._asked: deque[tuple[SampleRequest, Partial, asyncio.Future[Completion]]] = deque()
-        self._ended: deque[Ended] = deque()
-
-    async def ask(self, request: SampleRequest, partial: Partial) -> Completion:
-        """Queue a request; on the event loop."""
-        future: asyncio.Future[Completion] = asyncio.get_running_loop().create_future()
-        with self._changed:
-            self._asked.append((request, partial, future))
-            self._changed.notify()
-        return await future
-
-    def finish(self, ended: Ended) -> None:
-        """Note the end of a rollout; on the event loop."""
-        with self._changed:
-            self._ended.append(ended)
-            self._changed.notify()
-
-    def ended(self, wait: bool) -> list[Ended]:
-        """Rollouts that ended since the last call; may wait until there is one, or a request."""
-        with self._changed:
-            while wait and not (self._asked or self._ended):
-                self._changed.wait(CHECK_SECONDS)
-                self.thread.check()
-            found = [*self._ended]
-            self._ended.clear()
-            return found
-
-    def requests(self, settle: bool) -> list[tuple[SampleRequest, Partial, asyncio.Future[Completion]]]:
-        """Requests since the last call; may wait until no more are coming in."""
-        with self._changed:
-            count = -1
-            while settle and count < len(self._asked):
-                count = len(self._asked)
-                self._changed.wait(_SETTLE_SECONDS)
-            found = [*self._asked]
-            self._asked.clear()
-            return found
+    async def _one(self, run: Run, prompt: Prompt, attempt: int, temperature: float | None) -> None:
+        ask = partial(self._mailbox.ask, run)
+        ended = await self._player.play(prompt, run.place, ask, step=run.step, attempt=attempt, temperature=temperature)
+        self._mailbox.finish(run, ended)
 
 
 def _resolve(future: asyncio.Future[Completion], completion: Completion) -> None:
     if not future.done():
         future.set_result(completion)
-
-
-def _checked(returned: Any, conversation: Conversation, judged: bool) -> Outcome:
-    """What a function returned, if it can be trained on.
-
-    Raises:
-        NonsenseError: It cannot; the message says why.
-    """
-    outcome = Outcome(returned) if isinstance(returned, Turn) else returned
-    if not isinstance(outcome, Outcome) or not isinstance(outcome.turn, Turn):
-        raise NonsenseError(f"returned {type(returned).__name__}, wanted a Turn or an Outcome")
-    own = [turn for _, turn in spans(outcome.turn)]
-    if not all(turn in conversation.turns for turn in own):
-        raise NonsenseError("returned a turn that the sampler did not make for this rollout")
-    if not any(turn.trained for turn in own):
-        raise NonsenseError("no turn of the trajectory is trained")
-    numbers = [*outcome.turn_rewards, *outcome.parts.values(), *([] if outcome.reward is None else [outcome.reward])]
-    if not all(isinstance(number, int | float) and math.isfinite(number) for number in numbers):
-        raise NonsenseError(f"a reward is no finite number: {numbers}"[:200])
-    if len(outcome.turn_rewards) > len(own):
-        raise NonsenseError(f"{len(outcome.turn_rewards)} rewards of turns for {len(own)} turns")
-    if outcome.reward is None and not judged:
-        raise NonsenseError("returned no reward, and the domain's `rewards` are empty")
-    if outcome.status is RewardStatus.INVALID or outcome.end.failed:
-        raise NonsenseError("declares itself failed; raise instead")
-    return replace(outcome, detail=_checked_telling(outcome))
-
-
-def _checked_telling(outcome: Outcome) -> dict[str, Any]:
-    """The detail as plain values, where it and all else that is told in words is what it should be."""
-    if not (outcome.status is None or isinstance(outcome.status, RewardStatus)):
-        raise NonsenseError(f"its status {outcome.status!r} is no RewardStatus"[:200])
-    if not (outcome.answer is None or isinstance(outcome.answer, str)):
-        raise NonsenseError(f"its answer {outcome.answer!r} is no text"[:200])
-    if not all(isinstance(name, str) for name in outcome.parts):
-        raise NonsenseError(f"names of its parts are no texts: {[*outcome.parts]}"[:200])
-    try:
-        return json.loads(json.dumps(dict(outcome.detail)))
-    except (TypeError, ValueError) as error:
-        raise NonsenseError(f"its detail is no mapping to JSON values: {one_line(error)}") from error

@@ -12,7 +12,7 @@ import ctypes
 import threading
 import time
 from collections.abc import Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 CHECK_SECONDS = 0.25
@@ -28,14 +28,14 @@ class BlockedError(BaseException):
 
 
 class LoopThread:
-    """A context manager: the loop runs within it, and nothing of it is left after it.
+    """A running loop, until `close`, which leaves nothing of it.
 
     A call that blocks in Python code is ended by an exception thrown into it. One that blocks in C (`time.sleep`)
     cannot be; it has to end by itself.
     """
 
     def __init__(self, patience_seconds: float):
-        """Prepare it.
+        """Start it.
 
         Args:
             patience_seconds: How long one function may keep the loop from going on.
@@ -52,12 +52,10 @@ class LoopThread:
         self._asked: float | None = None
         self._suspect: asyncio.Task[Any] | None = None
         self._interrupts = 0
-
-    def __enter__(self) -> "LoopThread":
         self._thread.start()
-        return self
 
-    def __exit__(self, *exception: object) -> None:
+    def close(self) -> None:
+        """Cancel all that runs on it and end it."""
         if self._thread.is_alive():
             asyncio.run_coroutine_threadsafe(self._close(), self.loop)
         deadline = time.monotonic() + self._patience + 10
@@ -70,9 +68,9 @@ class LoopThread:
             return  # a daemon, blocked in C: it stops as soon as that call ends
         self.loop.close()
 
-    def start(self, coroutine: Coroutine[Any, Any, None]) -> None:
-        """Run a coroutine; any thread may call this."""
-        asyncio.run_coroutine_threadsafe(coroutine, self.loop)
+    def start(self, coroutine: Coroutine[Any, Any, None]) -> Future[None]:
+        """Run a coroutine; cancelling what is returned cancels it. Any thread may call this."""
+        return asyncio.run_coroutine_threadsafe(coroutine, self.loop)
 
     def call(self, function: Callable[..., object], *arguments: Any) -> None:
         """Call a function on the loop; any thread may call this."""

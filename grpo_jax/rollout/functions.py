@@ -43,7 +43,8 @@ class RolloutFunctions(Mapping[str, BoundFunction]):
 
         Raises:
             ConfigError: A function cannot be found, is not async, or has no such setting; or the run has several hosts,
-                which sample in lockstep, as functions that wait for a host's own clock do not; or it samples ahead.
+                which sample in lockstep, as functions that wait for a host's own clock do not; or it carries over
+                what must repeat itself.
         """
         self._functions: dict[str, BoundFunction] = {}
         for name, domain in config.domains.items():
@@ -56,10 +57,10 @@ class RolloutFunctions(Mapping[str, BoundFunction]):
                     f"domains.{name}.rollout needs a run of one host, this one has {jax.process_count()}: hosts sample "
                     "in lockstep; leave it out, or use one host with all devices"
                 )
-            if config.rollout.max_staleness or config.sampling.carry_over:
+            if config.sampling.carry_over and not config.rollout.max_staleness:
                 raise ConfigError(
-                    f"domains.{name}.rollout samples within its step; set rollout.max_staleness=0 and "
-                    "sampling.carry_over=false, or leave the rollout function out"
+                    f"sampling.carry_over=true repeats itself to the token, which domains.{name}.rollout, going by the "
+                    "clock, cannot; set sampling.carry_over=false, with rollout.max_staleness=1 to sample ahead"
                 )
             where = f"domains.{name}.rollout"
             try:

@@ -3,7 +3,8 @@
 """Groups that are sampled over several steps, and how they outlive the process.
 
 A checkpoint holds the ids, log-probabilities and versions of every sample, ended or not, and of the prompts what the
-loader needs to make them again. Rewards are not kept: they follow from the completion, which is scored again.
+loader needs to make them again. Rewards are not kept: they follow from the completion, which is scored again. Nor are
+rollout functions that are under way, of which nothing can be kept: their rollouts begin again.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +14,9 @@ from typing import Any
 import numpy as np
 
 from grpo_jax.records import Completion, Prompt
+from grpo_jax.rollout.ended_rows import ended_of, row_of
 from grpo_jax.rollout.packed_arrays import pack_arrays, unpack_arrays
+from grpo_jax.rollout.trajectory import Ended
 from grpo_jax.sampling.request import Partial
 
 COLUMNS = ("token_ids", "sampler_logprobs", "truncated_logprobs", "versions")
@@ -30,8 +33,10 @@ class GroupInFlight:
         step: That drew it; names the noise.
         phase: Of the rewards that score it.
         attempts: Times that it was dropped as too old and begun again; names the noise as well.
-        partials: Samples that have not ended, as they were when they last left the sampler.
+        partials: Samples that have not ended, as they were when they last left the sampler; of a rollout function's
+            there is nothing yet.
         completions: Samples that have ended.
+        ended: The same of a rollout function's.
         ticket: Under which the sampler works on it; None where it does not.
     """
 
@@ -42,6 +47,7 @@ class GroupInFlight:
     attempts: int = 0
     partials: dict[int, Partial] = field(default_factory=dict)
     completions: dict[int, Completion] = field(default_factory=dict)
+    ended: dict[int, Ended] = field(default_factory=dict)
     ticket: int | None = None
 
     @property
@@ -51,14 +57,22 @@ class GroupInFlight:
 
     @property
     def places(self) -> list[tuple[int, int]]:
-        """Of the completions, for `Scores`."""
-        return [(self.number, sample) for sample in sorted(self.completions)]
+        """Of the samples that have ended, for `Scores`."""
+        return [(self.number, sample) for sample in sorted([*self.completions, *self.ended])]
+
+    @property
+    def num_partial_tokens(self) -> int:
+        """Of the samples that have not ended."""
+        return sum(len(own.token_ids) for own in self.partials.values())
 
     @property
     def oldest_version(self) -> int | None:
         """Of the weights that sampled any of its tokens; None where there is none yet."""
         known = [*(own.versions for own in self.partials.values())]
-        known += [own.versions for own in self.completions.values() if own.versions is not None]
+        completions = [*self.completions.values()]
+        outcomes = [own.outcome for own in self.ended.values() if own.outcome is not None]
+        completions += [turn.completion for outcome in outcomes for turn in outcome.turn.path()]
+        known += [own.versions for own in completions if own.versions is not None]
         sampled = [versions[versions >= 0] for versions in known]
         return min((int(versions.min()) for versions in sampled if len(versions)), default=None)
 
@@ -66,7 +80,7 @@ class GroupInFlight:
         """Forget what is there."""
         self.attempts += 1
         self.partials = {number: Partial.fresh(number) for number in range(num_samples)}
-        self.completions, self.ticket = {}, None
+        self.completions, self.ended, self.ticket = {}, {}, None
 
 
 def described(groups: Sequence[GroupInFlight]) -> dict[str, Any]:
@@ -82,6 +96,10 @@ def described(groups: Sequence[GroupInFlight]) -> dict[str, Any]:
             samples.append({"number": number, "tokens": len(own.token_ids), "finish_reason": own.finish_reason})
             assert own.versions is not None, "the sampler tells of every token who sampled it"
             pieces.append((own.token_ids, own.sampler_logprobs, own.truncated_logprobs, own.versions))
+        for number, one in group.ended.items():
+            row, columns = row_of(one)
+            samples.append({"number": number, "tokens": len(columns[0]), "ended": row})
+            pieces.append(columns)
         prompt = group.prompt
         assert prompt.index is not None, "a prompt of the loader's"
         rows.append(
@@ -120,7 +138,10 @@ def rebuilt(state: Mapping[str, Any], prompt_of: Callable[[Mapping[str, Any]], P
         for sample in row["samples"]:
             number, past = sample["number"], position + sample["tokens"]
             ids, logprobs, truncated, versions = (column[position:past] for column in columns)
-            if sample["finish_reason"] is None:
+            if "ended" in sample:
+                place = group.number, number
+                group.ended[number] = ended_of(sample["ended"], place, (ids, logprobs, truncated, versions))
+            elif sample["finish_reason"] is None:
                 group.partials[number] = Partial(number, ids, logprobs, truncated, versions)
             else:
                 group.completions[number] = Completion(ids, logprobs, sample["finish_reason"], truncated, versions)

@@ -13,18 +13,22 @@ from grpo_jax.sampling.request import SampleRequest
 from grpo_jax.sampling_config import CompletionSettings
 
 
-def request_of_prompt(config: RunConfig, prompt: Prompt, temperature: float | None = None) -> SampleRequest:
+def request_of_prompt(
+    config: RunConfig, prompt: Prompt, temperature: float | None = None, attempt: int = 0
+) -> SampleRequest:
     """The request of a drawn prompt, by its domain's settings.
 
     Args:
         config: The run.
         prompt: Its own temperature, where the curriculum gave it one, goes before its domain's.
         temperature: Takes the place of both; 0 is greedy.
+        attempt: Times that its samples were given up before; each has noise of its own.
     """
     if temperature is None:
         temperature = config.temperature_of_prompt(prompt)
     settings = config.sampling_of(prompt.problem.domain)
-    return make_request(prompt.token_ids, prompt.problem.id, settings, temperature)
+    noise_id = f"{prompt.problem.id}/again{attempt}" if attempt else prompt.problem.id
+    return make_request(prompt.token_ids, noise_id, settings, temperature)
 
 
 def make_request(

@@ -7,9 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 from grpo_jax.records import Reward
 from grpo_jax.rewards.pool import RewardPool
-
-Place = tuple[int, int]
-"""Number of the group, and of the sample in it."""
+from grpo_jax.rollout.trajectory import Place
 
 
 class Scores:
@@ -25,6 +23,11 @@ class Scores:
     def put(self, place: Place, queue: Callable[[], tuple[str, int]]) -> None:
         """Have a completion scored; `queue` runs on a thread and returns its text and the pool's ticket."""
         self._queued[place] = self._texts.submit(queue)
+
+    @property
+    def num_awaited(self) -> int:
+        """Rewards that `note` has not seen yet."""
+        return len(self._queued) - len(self._there)
 
     def note(self, wait_seconds: float = 0.0) -> None:
         """Take note of rewards that have come; may wait so long for another one."""

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which way a run gets its groups."""
 
+from collections.abc import Mapping
+
 import jax
 
 from grpo_jax.config import RunConfig
@@ -11,6 +13,7 @@ from grpo_jax.records import ConfigError
 from grpo_jax.rewards.pool import RewardPool
 from grpo_jax.rollout.ahead import SamplingAhead
 from grpo_jax.rollout.collector import RolloutCollector
+from grpo_jax.rollout.functions import BoundFunction
 from grpo_jax.rollout.session import Session
 from grpo_jax.rollout.step_rollouts import OnPolicy, StepSource
 
@@ -22,6 +25,7 @@ def open_step_source(
     pool: RewardPool,
     collector: RolloutCollector,
     loader: ProblemLoader,
+    functions: Mapping[str, BoundFunction],
 ) -> StepSource:
     """On policy, or ahead where `sampling.carry_over` or `rollout.max_staleness` asks for it.
 
@@ -36,12 +40,9 @@ def open_step_source(
         raise ConfigError(f"{asked} learns from tokens of older weights; set objective.correction=truncate or mask")
     if objective.dynamic_sampling:
         raise ConfigError(f"{asked} does not go with dynamic sampling; set objective.dynamic_sampling=false")
-    for name, domain in config.domains.items():
-        if domain.rollout is not None:
-            raise ConfigError(f"{asked} does not go with a rollout function, and domains.{name}.rollout names one")
     if staleness and jax.process_count() > 1:
         raise ConfigError(
             f"{asked} follows the clock, on which {jax.process_count()} processes differ; set it to 0, with "
             "sampling.carry_over=true if you like"
         )
-    return SamplingAhead(config, session.engine, pool, session.tokenizer, loader, loader.num_steps)
+    return SamplingAhead(config, session.engine, pool, session.tokenizer, loader, loader.num_steps, functions)

@@ -120,6 +120,20 @@ class Outcome:
     end: RolloutEnd = RolloutEnd.DONE
 
 
+Place = tuple[int, int]
+"""Number of a group, and of the rollout in it."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How one rollout ended; the outcome is there unless it failed, the reason where it did."""
+
+    place: Place
+    end: RolloutEnd
+    outcome: Outcome | None = None
+    reason: str = ""
+
+
 class Generate(Protocol):
     """The handle on the sampler that a rollout function gets; any number of calls may be under way at once.
 

@@ -200,16 +200,15 @@ class LiveSampling:
         """Go on with other weights from the next chunk on; lanes keep the keys and values they have."""
         self._weights, self._version = weights, policy_version
 
-    def oldest_version(self, ticket: int) -> int | None:
-        """Of the weights that sampled any token so far of a ticket's samples in lanes; None where there is none."""
-        rows = [
-            entry.row
-            for group in self._admission.groups_in_slots()
-            for entry in group.open.values()
-            if entry.ticket == ticket and entry.row >= 0
-        ]
-        found = [self._admission.transcripts.oldest_version(row) for row in rows]
-        return min((version for version in found if version is not None), default=None)
+    def oldest_versions(self) -> dict[int, int]:
+        """Of the weights that sampled any token so far of samples in lanes, by ticket; none where there is no token."""
+        found: dict[int, int] = {}
+        for group in self._admission.groups_in_slots():
+            for entry in group.open.values():
+                version = self._admission.transcripts.oldest_version(entry.row) if entry.row >= 0 else None
+                if version is not None:
+                    found[entry.ticket] = min(version, found.get(entry.ticket, version))
+        return found
 
     def cancel(self, ticket: int) -> None:
         """Give up the samples of a ticket; those that ended already are passed over."""

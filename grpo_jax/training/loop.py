@@ -154,7 +154,9 @@ class _Run:
         self._learner = Learner(config, session, self._total_steps, folder.nonfinite)
         self._replay = ReplayBuffer(config)
         collector = RolloutCollector(config, session.engine, self._pool, session.tokenizer, functions)
-        self._source = open_step_source(config, self._learner.objective, session, self._pool, collector, self._loader)
+        self._source = open_step_source(
+            config, self._learner.objective, session, self._pool, collector, self._loader, functions
+        )
         stack.callback(self._source.close)
         self._evaluations = RunEvaluations(config, folder, self._total_steps, collector, session.tokenizer)
         self._twin_usage = TwinUsage(session.token_map, session.tags) if session.token_map and session.tags else None

@@ -2,8 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sampling ahead trains on what each step's own sampling would have given, in the plan's mix, whatever is in flight."""
 
+import asyncio
 import dataclasses
 import json
+import random
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -18,18 +21,22 @@ from grpo_jax.config import ObjectiveConfig, ParallelConfig, RewardsConfig, Roll
 from grpo_jax.data.loader import ProblemLoader
 from grpo_jax.models.transformer import Transformer
 from grpo_jax.objective.presets import resolve
-from grpo_jax.records import ConfigError, RolloutGroup
+from grpo_jax.records import ConfigError, Problem, RewardStatus, RolloutEnd, RolloutGroup
 from grpo_jax.rewards.pool import RewardPool
 from grpo_jax.rollout.ahead import SamplingAhead
 from grpo_jax.rollout.collector import RolloutCollector
+from grpo_jax.rollout.functions import RolloutFunctions
 from grpo_jax.rollout.requests import request_of_prompt
 from grpo_jax.rollout.session import Session, open_session
 from grpo_jax.rollout.step_rollouts import OnPolicy, StepRollouts
 from grpo_jax.rollout.step_source import open_step_source
+from grpo_jax.rollout.trajectory import Outcome, TurnSettings
 from tests.fakes.scripted_reward import reward_name
 from tests.fakes.tiny_run import DOMAINS, tiny_run
 
 GROUP = 4
+LOST = 5
+"""A function raises for every so many-th problem."""
 CORRECTED = ObjectiveConfig(correction="truncate")
 STEPS = 5
 
@@ -74,7 +81,8 @@ def pool(folder: Path):
 
 def source(config: RunConfig, session: Session, pool: RewardPool) -> tuple[SamplingAhead, ProblemLoader]:
     loader = ProblemLoader(config, session.tokenizer)
-    return SamplingAhead(config, session.engine, pool, session.tokenizer, loader, STEPS), loader
+    functions = RolloutFunctions(config)
+    return SamplingAhead(config, session.engine, pool, session.tokenizer, loader, STEPS, functions), loader
 
 
 def take_step(ahead: SamplingAhead, params: dict, session: Session, step: int, version: int) -> StepRollouts:
@@ -89,9 +97,13 @@ def by_problem(groups: list[RolloutGroup]) -> dict[str, list[list[int]]]:
     return found
 
 
-def drawn_mix(config: RunConfig, session: Session) -> list[Counter[str]]:
+def drawn(config: RunConfig, session: Session) -> list[list[Problem]]:
     loader = ProblemLoader(config, session.tokenizer)
-    return [Counter(prompt.problem.domain for prompt in next(loader)) for _ in range(STEPS)]
+    return [[prompt.problem for prompt in next(loader)] for _ in range(STEPS)]
+
+
+def drawn_mix(config: RunConfig, session: Session) -> list[Counter[str]]:
+    return [Counter(problem.domain for problem in problems) for problems in drawn(config, session)]
 
 
 def mix_of(rollouts: StepRollouts) -> Counter[str]:
@@ -224,4 +236,135 @@ def test_what_cannot_sample_ahead_is_refused(folder, session, pool):
             dataclasses.replace(make_config(folder, 1), objective=objective),
         ):
             with pytest.raises(ConfigError, match=field):
-                open_step_source(wrong, resolve(wrong.objective, wrong.domains), session, pool, collector, loader)
+                open_step_source(wrong, resolve(wrong.objective, wrong.domains), session, pool, collector, loader, {})
+
+
+class Game:
+    """Two turns with a wait between them; of the problems that are held, rollouts after the first two wait on."""
+
+    def __init__(self):
+        self.calls, self.held = Counter[str](), set[str]()
+
+    async def __call__(self, problem, generate):
+        self.calls[problem.id] += 1
+        last = self.calls[problem.id] > 2
+        first = await generate(problem.messages, settings=TurnSettings(max_tokens=4))
+        if int(problem.ground_truth) % LOST == 0:
+            raise ValueError("a lost game")
+        await asyncio.sleep(random.Random(generate.seed).uniform(0.0, 0.3))
+        while last and problem.id in self.held:
+            await asyncio.sleep(0.01)
+        second = await generate([7, 8], after=first)
+        return Outcome(second, reward=None if generate.seed % 2 else 0.5)
+
+
+def with_game(config: RunConfig) -> tuple[RunConfig, Game]:
+    game = Game()
+    strange = dataclasses.replace(config.domains["strange"], rollout=game, max_completion_tokens=14)
+    return dataclasses.replace(config, domains={**config.domains, "strange": strange}), game
+
+
+def played_groups(steps: list[StepRollouts]) -> list[RolloutGroup]:
+    groups = [group for own in steps for group in own.collected.groups]
+    return [group for group in groups if group.prompt.problem.domain == "strange"]
+
+
+def test_rollout_functions_go_on_over_steps_in_the_plans_mix(folder, session, pool):
+    config, _ = with_game(make_config(folder, 1, slow=0.2))
+    ahead, _ = source(config, session, pool)
+    versions = [jax.tree.map(lambda leaf, n=n: (1 + 0.1 * n) * leaf, session.params) for n in range(STEPS)]
+    steps = []
+    for step in range(1, STEPS + 1):
+        steps.append(take_step(ahead, versions[step - 1], session, step, step - 1))
+        ahead.meanwhile()
+        if step == 2:
+            ahead.pause()
+    ahead.close()
+    assert [mix_of(own) for own in steps] == drawn_mix(config, session)
+    assert max(own.metrics["rollout/staleness_max"] for own in steps) > 0
+    groups = played_groups(steps)
+    assert {group.prompt.problem.id for group in groups} == {
+        own.id for problems in drawn(config, session) for own in problems if own.domain == "strange"
+    }
+    compared = 0
+    for group in groups:
+        lost = int(group.prompt.problem.ground_truth) % LOST == 0
+        for rollout in group.rollouts:
+            own = rollout.completion
+            assert rollout.end is (RolloutEnd.RAISED if lost else RolloutEnd.DONE)
+            assert (rollout.reward.status is RewardStatus.INVALID) == lost
+            if lost or compared == 8:
+                continue
+            assert own.versions is not None
+            assert set(own.turn_of_token.tolist()) == {0, -1, 1}
+            assert rollout.policy_version == own.versions[own.sampled].min()
+            temperature = config.temperature_of_prompt(group.prompt)
+            for version in {*own.versions[own.sampled].tolist()}:
+                wanted = trainers_logprobs(
+                    session, versions[version], own.token_ids, group.prompt.token_ids, temperature
+                )
+                its = own.versions == version
+                np.testing.assert_allclose(own.sampler_logprobs[its], wanted[its], atol=1e-4)
+            compared += 1
+    assert compared == 8
+
+
+def test_resuming_begins_functions_again_that_were_under_way_and_keeps_those_that_ended(folder, session, pool, caplog):
+    config, game = with_game(make_config(folder, 1))
+    second = [own for own in drawn(config, session)[1] if own.domain == "strange"]
+    healthy = [own.id for own in second if int(own.ground_truth) % LOST]
+    assert healthy
+    game.held.update(healthy)
+    first, loader = source(config, session, pool)
+    steps = [take_step(first, session.params, session, 1, 0)]
+    deadline = time.monotonic() + 60
+    kept = first.state()
+    while count_ended(kept, "strange") < 2 * len(healthy) + GROUP * (len(second) - len(healthy)):
+        assert time.monotonic() < deadline
+        first.meanwhile()
+        kept = first.state()
+    kept = json.loads(json.dumps({"loader": loader.state(), "rollouts": kept}))
+    first.close()
+    game.held.clear()
+    resumed, loader = source(config, session, pool)
+    loader.restore(kept["loader"])
+    with caplog.at_level("INFO"):
+        resumed.restore(kept["rollouts"])
+    assert f"rollout functions begin again: {2 * len(healthy)} of strange" in caplog.text
+    steps += [take_step(resumed, session.params, session, step, step - 1) for step in range(2, STEPS + 1)]
+    resumed.close()
+    assert [mix_of(own) for own in steps] == drawn_mix(config, session)
+    trained = [group.prompt.problem.id for own in steps for group in own.collected.groups]
+    assert sorted(trained) == sorted(own.id for problems in drawn(config, session) for own in problems)
+    assert {game.calls[name] for name in healthy} == {GROUP + 2}
+    other, _ = source(make_config(folder, 1), session, pool)
+    with pytest.raises(ConfigError, match=r"domains\.strange\.rollout"):
+        other.restore(kept["rollouts"])
+    other.close()
+
+
+def count_ended(state: dict, domain: str) -> int:
+    return sum("ended" in sample for row in state["groups"] if row["domain"] == domain for sample in row["samples"])
+
+
+def test_functions_that_are_too_old_begin_again_and_what_they_still_say_is_not_heard(folder, session, pool):
+    config, game = with_game(make_config(folder, 1, "drop"))
+    held = next(own.id for own in drawn(config, session)[1] if own.domain == "strange" and int(own.ground_truth) % LOST)
+    game.held.add(held)
+    ahead, _ = source(config, session, pool)
+    steps = []
+    for step in range(1, STEPS + 1):
+        if step == 3:
+            game.held.clear()
+        steps.append(take_step(ahead, session.params, session, step, 2 * (step - 1)))
+        deadline = time.monotonic() + 60
+        while step == 1 and game.calls[held] < GROUP and time.monotonic() < deadline:
+            ahead.meanwhile()
+        for _ in range(3):
+            ahead.meanwhile()
+    ahead.close()
+    assert game.calls[held] == 2 * GROUP
+    assert steps[2].metrics["rollout/dropped_groups"] >= 1
+    assert max(own.metrics["rollout/staleness_max"] for own in steps) <= 2
+    assert [mix_of(own) for own in steps] == drawn_mix(config, session)
+    assert Counter(group.prompt.problem.id for group in played_groups(steps))[held] == 1

@@ -7,11 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from grpo_jax.config import RewardsConfig
+from grpo_jax.config import DataConfig, Domain, RewardsConfig, RunConfig, SamplingConfig
 from grpo_jax.records import Completion, RewardStatus, RolloutEnd
 from grpo_jax.rollout.assembly import assemble
-from grpo_jax.rollout.dispatcher import Ended
-from grpo_jax.rollout.trajectory import Outcome, Turn
+from grpo_jax.rollout.trajectory import Ended, Outcome, Turn
 from grpo_jax.training.invalid_watch import InvalidWatch
 from tests.fakes.byte_tokenizer import ByteTokenizer
 from tests.fakes.groups import make_prompt, make_reward
@@ -24,11 +23,14 @@ def turn_after(context, ids, before=None):
     return Turn(np.asarray(context, np.int32), completion, "", 0 if before is None else before.number + 1, before)
 
 
-def group_of(*played, judged=None, scale=1.0, **limits):
-    limits = {"max_prompt_tokens": 8, "max_completion_tokens": 8, **limits}
-    return assemble(
-        make_prompt([1, 2]), played, judged or {}, ByteTokenizer(), reward_scale=scale, policy_version=4, **limits
+def group_of(*played, judged=None, scale=1.0, max_completion_tokens=8):
+    config = RunConfig(
+        domains={"plain": Domain(reward_scale=scale)},
+        data=DataConfig(max_prompt_tokens=8),
+        sampling=SamplingConfig(max_completion_tokens=max_completion_tokens),
     )
+    scored = {(0, sample): ("", reward) for sample, reward in (judged or {}).items()}
+    return assemble(config, ByteTokenizer(), make_prompt([1, 2]), played, scored, policy_version=4)
 
 
 def test_what_all_conversations_begin_with_is_the_prompt_and_the_rest_is_not_learned():

@@ -21,6 +21,7 @@ from grpo_jax.rollout.dispatcher import Dispatcher
 from grpo_jax.rollout.functions import RolloutFunctions
 from grpo_jax.rollout.trajectory import Outcome, TurnSettings, as_completion
 from grpo_jax.rollout_config import RolloutConfig
+from grpo_jax.sampling.request import Partial
 from tests.fakes.byte_tokenizer import STOP_ID, VOCAB_SIZE, ByteTokenizer
 from tests.fakes.groups import make_prompt
 from tests.fakes.scripted_sampler import ScriptedSampler, saying
@@ -37,9 +38,9 @@ def config_with(function, rewards=None, **limits) -> RunConfig:
 def play(config, answer=lambda request, partial: saying("b"), num_prompts=1, num_samples=1):
     """All endings by place, and the sampler."""
     sampler = ScriptedSampler(answer)
-    dispatcher = Dispatcher(config, ByteTokenizer(), RolloutFunctions(config))
     prompts = {number: make_prompt([65, 66], f"problem-{number}") for number in range(num_prompts)}
-    found = list(dispatcher.play(prompts, num_samples, sampler, step=1))
+    with Dispatcher(config, ByteTokenizer(), RolloutFunctions(config)) as dispatcher:
+        found = list(dispatcher.play(prompts, num_samples, sampler, step=1))
     assert len({ended.place for ended in found}) == len(found)
     return {ended.place: ended for ended in found}, sampler
 
@@ -356,3 +357,69 @@ def test_noise_differs_by_rollout_and_by_conversation_and_not_by_the_turns_of_on
     noise = [(request.noise_id, partial.sample, len(partial.token_ids)) for request, partial in sampler.asked]
     assert len(set(noise)) == 6
     assert {name for name, _, given in noise if given == 0} == {"problem-0", "problem-0/1"}
+
+
+def heard(dispatcher, sampler, count=1) -> list:
+    found, deadline = [], time.monotonic() + 20
+    while len(found) < count and time.monotonic() < deadline:
+        dispatcher.wait(0.05)
+        found += dispatcher.hear(sampler)
+    return found
+
+
+def asked_for(dispatcher, sampler, count) -> None:
+    deadline = time.monotonic() + 20
+    while len(sampler.asked) < count and time.monotonic() < deadline:
+        dispatcher.wait(0.05)
+        dispatcher.hear(sampler)
+
+
+def test_what_is_withdrawn_from_the_sampler_goes_on_where_it_was():
+    sampler = ScriptedSampler(lambda request, partial: saying("cd"))
+    config = config_with(two_turns)
+    with Dispatcher(config, ByteTokenizer(), RolloutFunctions(config)) as dispatcher:
+        dispatcher.start((0, 0), make_prompt([65, 66]), step=4)
+        asked_for(dispatcher, sampler, 1)
+        half = Partial(
+            0,
+            np.array([98], np.int32),
+            np.full(1, -2.0, np.float32),
+            np.full(1, -2.0, np.float32),
+            np.zeros(1, np.int32),
+        )
+        foreign = replace(half, ticket=77)
+        sampler.cancel(1)
+        assert dispatcher.withdrawn([replace(half, ticket=1), foreign]) == [foreign]
+        assert dispatcher.oldest_versions({}) == {(0, 0): 0}
+        for turn in (2, 3):
+            asked_for(dispatcher, sampler, turn)
+            dispatcher.answer(sampler.advance())
+        (ended,) = heard(dispatcher, sampler)
+    first = ended.outcome.turn.path()[0].completion
+    assert first.token_ids.tolist() == [98, 99, 100, STOP_ID]
+    assert first.versions.tolist() == [0, 3, 3, 3]
+
+
+def test_a_rollout_that_is_given_up_is_not_heard_of_and_another_takes_its_place():
+    async def stubborn(problem, generate):
+        turn = await generate(problem.messages)
+        try:
+            await asyncio.sleep(0.3)
+        except asyncio.CancelledError:
+            await generate(problem.messages)
+        return Outcome(turn, reward=1.0)
+
+    sampler = ScriptedSampler(lambda request, partial: saying("b"))
+    config = config_with(stubborn)
+    with Dispatcher(config, ByteTokenizer(), RolloutFunctions(config)) as dispatcher:
+        dispatcher.start((0, 0), make_prompt([65]), step=1)
+        asked_for(dispatcher, sampler, 1)
+        dispatcher.answer(sampler.advance())
+        dispatcher.cancel((0, 0), sampler)
+        assert (0, 0) not in dispatcher
+        dispatcher.start((0, 0), make_prompt([65]), step=1, attempt=1)
+        asked_for(dispatcher, sampler, 2)
+        dispatcher.answer(sampler.advance())
+        (ended,) = heard(dispatcher, sampler)
+    assert ended.end is RolloutEnd.DONE
+    assert [request.noise_id for request, _ in sampler.asked] == ["problem", "problem/again1"]

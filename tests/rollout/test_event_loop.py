@@ -4,6 +4,7 @@
 
 import asyncio
 import threading
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ def test_a_loop_that_breaks_is_reported_to_whoever_waits_and_leaves_no_thread(mo
     def broken(timeout):
         raise OSError("bad file descriptor")
 
-    with LoopThread(1.0) as thread:
+    with closing(LoopThread(1.0)) as thread:
         selector: Any = getattr(thread.loop, "_selector")  # noqa: B009 of the loop that every platform has
         monkeypatch.setattr(selector, "select", broken)
         thread.call(lambda: None)
@@ -36,7 +37,7 @@ def test_closing_ends_what_is_under_way_even_if_it_exits_when_cancelled():
             seen.append(index)
             raise SystemExit from None
 
-    with LoopThread(1.0) as thread:
+    with closing(LoopThread(1.0)) as thread:
         for index in range(3):
             thread.start(stubborn(index))
     assert sorted(seen) == [0, 1, 2]

@@ -66,12 +66,12 @@ def test_several_hosts_are_refused(monkeypatch):
         functions_of("guess_number")
 
 
-@pytest.mark.parametrize(
-    "ahead", [{"rollout": RolloutConfig(max_staleness=1)}, {"sampling": SamplingConfig(carry_over=True)}]
-)
-def test_sampling_ahead_is_refused(ahead):
-    with pytest.raises(ConfigError, match="within its step"):
-        RolloutFunctions(RunConfig(domains={"a": Domain(rollout="guess_number")}, **ahead))
+def test_carrying_over_is_refused_unless_the_run_follows_the_clock_anyway():
+    domains, carrying = {"a": Domain(rollout="guess_number")}, SamplingConfig(carry_over=True)
+    with pytest.raises(ConfigError, match=r"domains\.a\.rollout.*rollout\.max_staleness=1"):
+        RolloutFunctions(RunConfig(domains=domains, sampling=carrying))
+    ahead = RunConfig(domains=domains, sampling=carrying, rollout=RolloutConfig(max_staleness=1))
+    assert list(RolloutFunctions(ahead)) == ["a"]
 
 
 def test_what_lasts_is_made_once_and_closed():
