@@ -17,7 +17,7 @@ import re
 from collections.abc import Collection
 from typing import Any
 
-from grpo_jax.rewards.calls.python_calls import Call, CallSyntaxError, read_python_calls
+from grpo_jax.rewards.calls.python_calls import MAX_DEPTH, Call, CallSyntaxError, read_python_calls
 from grpo_jax.rewards.extraction import final_part
 from grpo_jax.rewards.tagged_text import ANSWER_TAGS, last_section
 
@@ -53,6 +53,15 @@ def _finite(text: str) -> float:
 _DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_no_constant, parse_float=_finite)
 
 
+def _deeper(value: Any, depth: int) -> bool:
+    """Whether anything lies deeper, without the recursion that depth would exhaust."""
+    level = [value]
+    for _ in range(depth + 1):
+        inside = [own.values() if isinstance(own, dict) else own for own in level if isinstance(own, dict | list)]
+        level = [item for own in inside for item in own]
+    return bool(level)
+
+
 def _json_values(text: str) -> list[Any]:
     """JSON values behind each other, with `;` or white space between them."""
     values, position = [], 0
@@ -64,6 +73,8 @@ def _json_values(text: str) -> list[Any]:
             raise
         except (ValueError, RecursionError) as error:
             raise CallSyntaxError("not JSON") from error
+        if _deeper(value, MAX_DEPTH):
+            raise CallSyntaxError(f"nested more than {MAX_DEPTH} deep")
         values.append(value)
         rest = text[position : position + 64]
         gap = re.match(r"\s*;?\s*", rest)

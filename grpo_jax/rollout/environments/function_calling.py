@@ -105,12 +105,12 @@ class FunctionCalling:
             calls = read_calls(text, names)
         except CallSyntaxError as error:
             returned.append(None)
-            return [{"role": "tool", "content": json.dumps({"error": f"the call cannot be read: {error}"})}]
+            return [{"role": "tool", "content": _written({"error": f"the call cannot be read: {error}"})}]
         messages: list[Message] = []
         for call in calls[: max(self._calls - len(returned), 0)]:
             result = services.call(call.name, call.arguments)
             returned.append(result)
-            messages.append({"role": "tool", "name": call.name, "content": json.dumps(result, ensure_ascii=False)})
+            messages.append({"role": "tool", "name": call.name, "content": _written(result)})
         return messages
 
 
@@ -124,6 +124,11 @@ def as_tool(function: Mapping[str, Any]) -> dict[str, Any]:
 def without_listing(messages: Sequence[Message]) -> list[Message]:
     """The messages without the functions that preparation put behind the question."""
     return [{**message, "content": message["content"].partition(_LISTED)[0]} for message in messages]
+
+
+def _written(result: Any) -> str:
+    # Half of a surrogate pair, which a call can name by its escape, is no text to a tokenizer.
+    return json.dumps(result, ensure_ascii=False).encode(errors="replace").decode()
 
 
 def _schema(described: Any) -> Any:

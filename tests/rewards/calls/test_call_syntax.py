@@ -72,6 +72,7 @@ def test_three_ways_of_writing_calls_are_read(text: str, calls: list[Call]):
         '<tool_call>[{"name": "f", "arguments": {}}]</tool_call>',
         '<tool_call>{"name": 5, "arguments": {}}</tool_call>',
         "<tool_call>" + '{"a":' * 20_000 + "</tool_call>",
+        '<tool_call>{"name": "f", "arguments": {"a": ' + "[" * 60 + "]" * 60 + "}}</tool_call>",
         f"{LLAMA} as asked",
         f"Here: {LLAMA}",
         '{"name": "f", "parameters": {"a": 1}',

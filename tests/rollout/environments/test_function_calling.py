@@ -4,6 +4,7 @@
 
 import ast
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -85,6 +86,34 @@ def test_errors_are_read_and_can_be_mended():
     assert "logged in" in told[0]
     assert "title" in told[1]
     assert outcome.reward == 1.0
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("power", {"base": -8, "exponent": 0.5}),
+        ("multiply", {"a": "5", "b": 1_000_000_000}),
+        ("round_number", {"number": 5, "decimal_places": -1_000_000_000}),
+        ("cat", {"file_name": "\ud800"}),
+        ("ticket_login", {"username": [], "password": "x"}),
+        ("create_ticket", {"title": json.loads("[" * 80 + "]" * 80)}),
+    ],
+)
+def test_calls_with_nonsense_are_read_as_errors_and_leave_the_policy_its_bad_reward(name, arguments):
+    functions = [*FUNCTIONS, *({"name": own} for own in ("power", "multiply", "round_number", "cat"))]
+    problem = replace(
+        PROBLEM,
+        ground_truth={**PROBLEM.ground_truth, "functions": functions},
+        extra={
+            **PROBLEM.extra,
+            "initial_config": json.dumps({"TicketAPI": {}, "MathAPI": {}, "GorillaFileSystem": {}}),
+        },
+    )
+    outcome, generate = play([qwen((name, arguments)), "I give up.", "And again."], problem)
+    told = generate.said[1][0]["content"]
+    assert not json.loads(told).get("success", False)
+    assert told.encode()  # which half of a surrogate pair would not let it
+    assert outcome.reward == 0.0
 
 
 def test_calls_that_never_end_are_ended():

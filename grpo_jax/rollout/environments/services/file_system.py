@@ -9,6 +9,9 @@ from typing import Any
 
 from grpo_jax.rollout.environments.services.service import CallError
 
+_MAX_ENTRIES = 10_000
+_MAX_LINES = 1_000
+
 Folder = dict[str, "Folder | str"]
 """Name -> folder, or the text of a file."""
 
@@ -59,6 +62,8 @@ class FileSystem:
 
     def echo(self, content: str, file_name: str | None = None) -> dict[str, str | None]:
         """Show text, or write it to a file in place of what is there."""
+        if not isinstance(content, str):
+            raise CallError("echo: content must be text")
         if file_name in (None, "None"):
             return {"terminal_output": content}
         if isinstance(self._here().get(file_name), dict):
@@ -94,8 +99,11 @@ class FileSystem:
     def diff(self, file_name1: str, file_name2: str) -> dict[str, str]:
         """Lines in which two files differ, with - and + before them."""
         first, second = (self._file(name, "diff").splitlines() for name in (file_name1, file_name2))
-        lines = [line for line in difflib.ndiff(first, second) if line[0] in "-+"]
-        return {"diff_lines": "\n".join(lines)}
+        if max(len(first), len(second)) > _MAX_LINES:
+            raise CallError(f"diff: a file of more than {_MAX_LINES} lines")
+        # Unlike `ndiff`, which looks for similar lines too, it takes no cubic time.
+        _, _, *lines = difflib.unified_diff(first, second, n=0, lineterm="") if first != second else ("", "")
+        return {"diff_lines": "\n".join(f"{line[0]} {line[1:]}" for line in lines if line[0] in "-+")}
 
     def du(self, human_readable: bool = False) -> dict[str, str]:
         """Bytes of text in the current folder and below."""
@@ -136,7 +144,11 @@ class FileSystem:
 
     def cp(self, source: str, destination: str) -> dict[str, str]:
         """Copy a file or folder into a folder, or under another name."""
-        self._place(source, destination, "cp", copy.deepcopy(self._here()[self._there(source, "cp")]))
+        own = self._here()[self._there(source, "cp")]
+        # Copies of copies grow without end.
+        if _num_entries(self._root) + _num_entries(own) > _MAX_ENTRIES:
+            raise CallError(f"cp: {destination}: No space left on device")
+        self._place(source, destination, "cp", copy.deepcopy(own))
         return {"result": f"'{source}' copied to '{destination}'"}
 
     def mv(self, source: str, destination: str) -> dict[str, str]:
@@ -193,6 +205,10 @@ def _walk(folder: Folder, path: str) -> "Iterator[tuple[str, Folder | str]]":
         yield here, own
         if isinstance(own, dict):
             yield from _walk(own, here)
+
+
+def _num_entries(own: "Folder | str") -> int:
+    return 1 if isinstance(own, str) else 1 + sum(1 for _ in _walk(own, ""))
 
 
 def _plain(name: str, command: str) -> str:
