@@ -25,7 +25,8 @@ class RolloutConfig:
     max_turn_tokens: int | None = None
     """Token limit of one turn; None leaves it what the trajectory has left."""
     seconds: float = 60.0
-    """Wall time of one rollout beside its waiting for the sampler; after it the rollout counts as hung."""
+    """Wall time of one rollout beside its waiting for the sampler, or for a sandbox of the ready functions; after it
+    the rollout counts as hung."""
     credit: Literal["end", "turn", "discounted"] = "end"
     """`end` gives every token the trajectory's total; `turn` gives a turn what it earned itself and the outcome;
     `discounted` gives it what was earned from it on, the outcome with the last turn, by `discount` a turn."""

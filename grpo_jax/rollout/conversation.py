@@ -28,7 +28,7 @@ _GRACE_SECONDS = 1.0
 
 @dataclass
 class Clock:
-    """Wall time of a rollout beside its waiting for the sampler; the sampler's load must not decide who is late.
+    """Wall time of a rollout beside its waiting for what all share; the load of others must not decide who is late.
 
     Attributes:
         seconds: That it may take.
@@ -78,7 +78,7 @@ class Conversation:
 
     Attributes:
         seed: See `Generate`, like `max_turns`.
-        clock: Stands still while the sampler is asked.
+        clock: Stands still while the sampler is asked, and where the function says.
         turns: All that were sampled, in the order they came.
     """
 

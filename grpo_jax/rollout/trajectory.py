@@ -12,6 +12,7 @@ sampled, to the id:
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -144,6 +145,14 @@ class Generate(Protocol):
 
     seed: int
     max_turns: int
+
+    @property
+    def clock(self) -> AbstractContextManager[None]:
+        """Stands still within, as it does while the sampler is asked.
+
+        For waiting whose length other rollouts decide and which ends by itself, such as for one's turn in a queue.
+        """
+        ...
 
     async def __call__(
         self,

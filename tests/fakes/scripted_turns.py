@@ -3,6 +3,7 @@
 """A `Generate` handle that answers with given texts, for rollout functions by themselves."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
@@ -16,6 +17,7 @@ class ScriptedTurns:
     """Answers in order, or by a function of what was said last; keeps all that was said."""
 
     seed = 7
+    clock = contextlib.nullcontext()
 
     def __init__(self, answers: Sequence[str] | Callable[[str], str], max_turns: int = 50):
         self._answers, self.max_turns = answers, max_turns

@@ -16,6 +16,7 @@ from grpo_jax.config import RunConfig
 from grpo_jax.records import Message, Problem, RolloutEnd
 from grpo_jax.rewards.calls.call_syntax import read_calls
 from grpo_jax.rewards.calls.python_calls import CallSyntaxError
+from grpo_jax.rewards.pool import num_slots
 from grpo_jax.rewards.sandbox.inside.limits import MEBIBYTE, Limits
 from grpo_jax.rewards.sandbox.selection import select_backend
 from grpo_jax.rewards.sandbox.supervisor import Backend, Execution, Sandbox, SandboxError
@@ -54,7 +55,7 @@ class PythonInterpreter:
         config: RunConfig,
         *,
         style: Literal["fence", "tool"] = "fence",
-        workers: int = 2,
+        workers: int | None = None,
         cpu_seconds: float = 1.0,
         wall_seconds: float = 4.0,
         memory_megabytes: int = 512,
@@ -65,7 +66,7 @@ class PythonInterpreter:
         Args:
             config: Its `rewards` section says which sandbox.
             style: Whether code comes in fences, its output as a user's message, or by a tool of the chat template.
-            workers: Programs that run at once.
+            workers: Programs that run at once; None is as many as rewards have workers.
             cpu_seconds: Processor time of a program.
             wall_seconds: Wall time of a program.
             memory_megabytes: Address space of a program.
@@ -80,7 +81,8 @@ class PythonInterpreter:
         self._style, self._max_output = style, max_output_characters
         self._limits = Limits(cpu_seconds, wall_seconds, memory_megabytes * MEBIBYTE)
         # A sandbox is bound to the thread that started it.
-        self._threads = ThreadPoolExecutor(workers, thread_name_prefix="python-interpreter")
+        slots = num_slots(config.rewards) if workers is None else workers
+        self._threads = ThreadPoolExecutor(slots, thread_name_prefix="python-interpreter")
         self._own, self._sandboxes = threading.local(), list[Sandbox]()
 
     async def __call__(self, problem: Problem, generate: Generate) -> Outcome:
@@ -101,7 +103,9 @@ class PythonInterpreter:
             source = self._code(turn.text)
             if source is None:
                 break
-            output, failed = await asyncio.get_running_loop().run_in_executor(self._threads, self.run, source)
+            # How long it waits for a sandbox is up to the others, and a program has limits of its own.
+            with generate.clock:
+                output, failed = await asyncio.get_running_loop().run_in_executor(self._threads, self.run, source)
             runs, errors = runs + 1, errors + failed
             if self._style == "tool":
                 messages = [{"role": "tool", "name": "python", "content": output}]

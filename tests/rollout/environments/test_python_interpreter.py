@@ -7,9 +7,15 @@ import os
 
 import pytest
 
-from grpo_jax.config import RunConfig
-from grpo_jax.records import Problem
+from grpo_jax.config import Domain, RewardsConfig, RunConfig, SamplingConfig
+from grpo_jax.records import Problem, RolloutEnd
+from grpo_jax.rollout.dispatcher import Dispatcher
 from grpo_jax.rollout.environments.python_interpreter import PythonInterpreter
+from grpo_jax.rollout.functions import RolloutFunctions
+from grpo_jax.rollout_config import RolloutConfig
+from tests.fakes.byte_tokenizer import ByteTokenizer
+from tests.fakes.groups import make_prompt
+from tests.fakes.scripted_sampler import ScriptedSampler, saying
 from tests.fakes.scripted_turns import ScriptedTurns, outcome_of
 
 PROBLEM = Problem("p", "math", ({"role": "user", "content": "What is 17 ** 5?"},), "1419857")
@@ -56,6 +62,32 @@ def test_whatever_a_program_does_the_policy_is_told(interpreter, source, said):
     text, _ = interpreter.run(source)
     assert said in text
     assert len(text) < 300
+
+
+def test_waiting_for_a_sandbox_that_others_keep_busy_makes_nobody_late():
+    own = PythonInterpreter(RunConfig(), workers=1)
+    config = RunConfig(
+        domains={"plain": Domain(rewards={"math": 1.0}, rollout=own)},
+        sampling=SamplingConfig(max_completion_tokens=400),
+        rollout=RolloutConfig(seconds=0.3),
+    )
+    program = "```python\nimport time\ntime.sleep(0.4)\nprint(1)\n```"
+
+    def answer(request, partial):
+        return saying("1" if b"output" in bytes(partial.token_ids[partial.token_ids < 256].tolist()) else program)
+
+    with Dispatcher(config, ByteTokenizer(), RolloutFunctions(config)) as dispatcher:
+        ended = [*dispatcher.play({0: make_prompt([65, 66])}, 6, ScriptedSampler(answer), step=1)]
+    own.close()
+    assert [one.end for one in ended] == [RolloutEnd.DONE] * 6
+    assert all(one.outcome is not None and one.outcome.detail["programs_run"] == 1 for one in ended)
+
+
+def test_as_many_programs_run_at_once_as_rewards_have_workers():
+    own = PythonInterpreter(RunConfig(rewards=RewardsConfig(workers=1)))
+    assert [*own._threads.map(own.run, ["print(1)"] * 3)] == [("1", False)] * 3
+    assert len(own._sandboxes) == 1
+    own.close()
 
 
 def test_closing_leaves_no_process():
