@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A model of random weights learns to find a number from 1 to 64 by asking: the rollout functions' own benchmark.
 
-    python -m benchmarks.guessing_game --output out/guessing_game --steps 300
+    python -m benchmarks.guessing_game --output out/guessing_game --steps 150
 
 Writes the model (a hundred thousand weights over 73 words), trains it with `grpo_jax.train` and prints the share of
 games won over the run. The report with the curve is in the run's folder.
@@ -110,13 +110,13 @@ def write_problems(path: Path) -> Path:
 
 
 def config_of(folder: Path, steps: int, learning_rate: float = 3e-3) -> RunConfig:
-    """Games of 6 guesses of one word each, one that the answers allow worth 0.2; 8 secrets a step, 16 games each."""
+    """Games of 6 guesses of one word each, one that the answers allow worth 0.2; 32 secrets a step, 16 games each."""
     problems = write_problems(folder / "secrets.jsonl")
     return RunConfig(
         exp_name="guessing_game",
         output_dir=str(folder),
         model=ModelConfig(path=str(write_model(folder / "model")), dtype="float32", remat="none"),
-        data=DataConfig(train_sources=(f"game::{problems}@train",), prompts_per_step=8, max_prompt_tokens=8),
+        data=DataConfig(train_sources=(f"game::{problems}@train",), prompts_per_step=32, max_prompt_tokens=8),
         domains={
             "game": Domain(
                 rewards={},
@@ -139,7 +139,7 @@ def main() -> None:
     """Train and print the curve."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", type=Path, default=Path("out/guessing_game"))
-    parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--steps", type=int, default=150)
     parser.add_argument("--learning-rate", type=float, default=3e-3)
     arguments = parser.parse_args()
     from grpo_jax import train
