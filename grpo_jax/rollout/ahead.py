@@ -140,6 +140,8 @@ class SamplingAhead:
     def restore(self, state: Mapping[str, Any]) -> None:
         """Take up what was in flight; what had ended is scored again, and rollout functions under way begin again.
 
+        So do groups of another group size, longer than the token limit now is, or whose prompt is cut elsewhere now.
+
         Raises:
             ConfigError: Samples in flight were made with a rollout function that the run lacks, or the other way about.
         """
@@ -156,6 +158,9 @@ class SamplingAhead:
                     f"domains.{group.domain}.rollout: the checkpoint has samples in flight made "
                     f"{'without' if played else 'with'} a rollout function; set it as it was"
                 )
+            limit = self._config.sampling_of(group.domain).max_completion_tokens
+            if not group.fits(self._config.sampling.group_size, limit):
+                group.begin_again(self._config.sampling.group_size)
             for _, number in group.places:
                 self._score(group, number)
         again = Counter[str]()

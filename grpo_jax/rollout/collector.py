@@ -7,7 +7,7 @@ Prompts of domains with a rollout function go to the dispatcher, the others stra
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 
@@ -22,6 +22,7 @@ from grpo_jax.rollout.dispatcher import Dispatcher
 from grpo_jax.rollout.functions import BoundFunction
 from grpo_jax.rollout.requests import request_of_prompt
 from grpo_jax.rollout.reward_queue import RewardQueue
+from grpo_jax.rollout.scores import Scores
 from grpo_jax.rollout.trajectory import Ended, Place
 from grpo_jax.sampling.engine import SamplingEngine
 from grpo_jax.sampling.request import Room
@@ -97,35 +98,23 @@ class RolloutCollector:
         requests = [request_of_prompt(self._config, prompts[i], temperature) for i in single]
         completions: dict[Place, Completion] = {}
         ended: dict[Place, Ended] = {}
-        scoring: dict[Place, Future[tuple[str, int]]] = {}
         host, num_hosts = jax.process_index(), jax.process_count()
         sample_all = partial(
             self._engine.sample, weights, seed=self._config.seed, step=step, policy_version=policy_version
         )
-        # One thread: decoding and a full queue of the pool hold up neither the device nor the order of submission.
-        with ThreadPoolExecutor(1, thread_name_prefix="completion-text") as texts:
-            try:
-                for sample in sample_all(requests, num_samples):
-                    place = single[sample.request], sample.sample
-                    completions[place] = sample.completion
-                    # Every host samples in lockstep with the others; each scores its share of the prompts.
-                    if place[0] % num_hosts == host:
-                        queue, prompt = self._queue.completion, prompts[place[0]]
-                        scoring[place] = texts.submit(queue, prompt, sample.completion, phase)
-                for one in self._play(weights, played, num_samples, step, policy_version, temperature):
-                    ended[one.place] = one
-                    if one.outcome is not None and one.outcome.reward is None:
-                        queue, prompt = self._queue.outcome, prompts[one.place[0]]
-                        scoring[one.place] = texts.submit(queue, prompt, one.outcome, phase)
-                sampled = time.perf_counter()
-                queued = {place: future.result() for place, future in scoring.items()}
-            except BaseException:
-                texts.shutdown(cancel_futures=True)
-                done = [future for future in scoring.values() if not future.cancelled() and not future.exception()]
-                self._pool.cancel([future.result()[1] for future in done])
-                raise
-        rewards = self._pool.collect([ticket for _, ticket in queued.values()])
-        own = {place: (text, reward) for (place, (text, _)), reward in zip(queued.items(), rewards, strict=True)}
+        with closing(Scores(self._pool)) as scores:
+            for sample in sample_all(requests, num_samples):
+                place = single[sample.request], sample.sample
+                completions[place] = sample.completion
+                # Every host samples in lockstep with the others; each scores its share of the prompts.
+                if place[0] % num_hosts == host:
+                    scores.put(place, partial(self._queue.completion, prompts[place[0]], sample.completion, phase))
+            for one in self._play(weights, played, num_samples, step, policy_version, temperature):
+                ended[one.place] = one
+                if one.outcome is not None and one.outcome.reward is None:
+                    scores.put(one.place, partial(self._queue.outcome, prompts[one.place[0]], one.outcome, phase))
+            sampled = time.perf_counter()
+            own = scores.take([*completions, *ended])
         scored = {place: found for part in exchange(own) for place, found in part.items()}
         groups = tuple(
             assemble(

@@ -7,7 +7,8 @@ batch with the single turns. New weights hold from the next chunk on, for all th
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 from grpo_jax.config import RunConfig
 from grpo_jax.records import Tokenizer
@@ -104,10 +105,8 @@ class FlightSampling:
         self._hear()
         if self._sampler.idle:
             return
-        start, tokens = time.perf_counter(), self._engine.counts.tokens
-        self._take(self._sampler.advance())
-        self._seconds += time.perf_counter() - start
-        self._tokens += self._engine.counts.tokens - tokens
+        with self._counted():
+            self._take(self._sampler.advance())
 
     def take_counts(self) -> tuple[int, float]:
         """Tokens sampled since the last call, and the seconds that it took."""
@@ -140,14 +139,16 @@ class FlightSampling:
         """Bring the groups up to date with what is under way, which goes on."""
         if self._live is not None:
             self._hear()
-            self._take(self._live.settle())
+            with self._counted():
+                self._take(self._live.settle())
             self._note([own for own in self._live.partials() if own.ticket in self._by_ticket])
 
     def withdraw(self) -> None:
         """Take all out of the sampler; functions go on, and what they ask for waits."""
         if self._live is None:
             return
-        withdrawn = self._live.withdraw()
+        with self._counted():
+            withdrawn = self._live.withdraw()
         self._take(withdrawn.samples)
         self._note(self._dispatcher.withdrawn(withdrawn.partials))
         for group in self._by_ticket.values():
@@ -164,6 +165,14 @@ class FlightSampling:
     def _sampler(self) -> LiveSampling:
         assert self._live is not None, "weights come first"
         return self._live
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        """The sampler at work: its tokens and seconds count."""
+        start, tokens = time.perf_counter(), self._engine.counts.tokens
+        yield
+        self._seconds += time.perf_counter() - start
+        self._tokens += self._engine.counts.tokens - tokens
 
     def _hear(self) -> None:
         for one in self._dispatcher.hear(self._sampler):

@@ -7,6 +7,7 @@ loader needs to make them again. Rewards are not kept: they follow from the comp
 rollout functions that are under way, of which nothing can be kept: their rollouts begin again.
 """
 
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -76,6 +77,19 @@ class GroupInFlight:
         sampled = [versions[versions >= 0] for versions in known]
         return min((int(versions.min()) for versions in sampled if len(versions)), default=None)
 
+    def fits(self, num_samples: int, most_tokens: int) -> bool:
+        """Whether its samples, those that have ended too, could be of a run of this group size and token limit."""
+        lengths = [len(own.token_ids) for own in self.completions.values()]
+        last_turns = [one.outcome.turn for one in self.ended.values() if one.outcome is not None]
+        lengths += [len(turn.token_ids) - len(turn.path()[0].context) for turn in last_turns]
+        going_on = [len(own.token_ids) for own in self.partials.values()]
+        numbers = {*self.completions, *self.ended, *self.partials}
+        return (
+            numbers == {*range(num_samples)}
+            and max(lengths, default=0) <= most_tokens
+            and max(going_on, default=0) < most_tokens
+        )
+
     def begin_again(self, num_samples: int) -> None:
         """Forget what is there."""
         self.attempts += 1
@@ -112,6 +126,7 @@ def described(groups: Sequence[GroupInFlight]) -> dict[str, Any]:
                 "step": group.step,
                 "phase": group.phase,
                 "attempts": group.attempts,
+                "prompt_crc": _crc(prompt),
                 "samples": samples,
             }
         )
@@ -122,7 +137,7 @@ def described(groups: Sequence[GroupInFlight]) -> dict[str, Any]:
 
 
 def rebuilt(state: Mapping[str, Any], prompt_of: Callable[[Mapping[str, Any]], Prompt]) -> list[GroupInFlight]:
-    """What `described` told.
+    """What `described` told; a group whose prompt has changed since, being cut elsewhere, begins again.
 
     Args:
         state: From there.
@@ -146,5 +161,11 @@ def rebuilt(state: Mapping[str, Any], prompt_of: Callable[[Mapping[str, Any]], P
             else:
                 group.completions[number] = Completion(ids, logprobs, sample["finish_reason"], truncated, versions)
             position = past
+        if row["prompt_crc"] != _crc(group.prompt):
+            group.begin_again(len(row["samples"]))
         groups.append(group)
     return groups
+
+
+def _crc(prompt: Prompt) -> int:
+    return zlib.crc32(np.asarray(prompt.token_ids, np.int32).tobytes())

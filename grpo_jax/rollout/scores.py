@@ -44,9 +44,11 @@ class Scores:
 
     def take(self, places: Iterable[Place]) -> dict[Place, tuple[str, Reward]]:
         """Texts and rewards of those of the places that this host scores; waits for them."""
-        texts = {place: self._queued.pop(place).result() for place in places if place in self._queued}
-        self._there.difference_update(texts)
+        texts = {place: self._queued[place].result() for place in places if place in self._queued}
         rewards = self._pool.collect([ticket for _, ticket in texts.values()])
+        for place in texts:
+            del self._queued[place]
+        self._there.difference_update(texts)
         return {place: (text, reward) for (place, (text, _)), reward in zip(texts.items(), rewards, strict=True)}
 
     def drop(self, places: Iterable[Place]) -> None:

@@ -26,6 +26,7 @@ from grpo_jax.rewards.pool import RewardPool
 from grpo_jax.rollout.ahead import SamplingAhead
 from grpo_jax.rollout.collector import RolloutCollector
 from grpo_jax.rollout.functions import RolloutFunctions
+from grpo_jax.rollout.in_flight import rebuilt
 from grpo_jax.rollout.requests import request_of_prompt
 from grpo_jax.rollout.session import Session, open_session
 from grpo_jax.rollout.step_rollouts import OnPolicy, StepRollouts
@@ -192,6 +193,45 @@ def test_a_resumed_run_repeats_an_unbroken_one(folder, session, pool):
             k: v for k, v in wanted[step - 1].metrics.items() if k.startswith(skipped)
         }
     second.close()
+
+
+@pytest.mark.parametrize("changed", [{"group_size": GROUP - 1}, {"max_completion_tokens": 12}])
+def test_what_no_longer_fits_the_config_begins_again_on_resume(folder, session, pool, changed):
+    config = make_config(folder)
+    first, loader = source(config, session, pool)
+    take_step(first, session.params, session, 1, 0)
+    kept = json.loads(json.dumps({"loader": loader.state(), "rollouts": first.state()}))
+    assert max(sample["tokens"] for row in kept["rollouts"]["groups"] for sample in row["samples"]) >= 12
+    first.close()
+    config = dataclasses.replace(config, sampling=dataclasses.replace(config.sampling, **changed))
+    second, loader = source(config, session, pool)
+    loader.restore(kept["loader"])
+    second.restore(kept["rollouts"])
+    steps = [take_step(second, session.params, session, step, step - 1) for step in range(2, STEPS + 1)]
+    second.close()
+    for own in steps:
+        for group in own.collected.groups:
+            assert len(group.rollouts) == config.sampling.group_size
+            limit = config.sampling_of(group.prompt.problem.domain).max_completion_tokens
+            assert max(len(rollout.completion.token_ids) for rollout in group.rollouts) <= limit
+    assert [mix_of(own) for own in steps] == drawn_mix(config, session)[1:]
+
+
+def test_a_group_whose_prompt_is_cut_elsewhere_now_begins_again(folder, session, pool):
+    config = make_config(folder)
+    ahead, loader = source(config, session, pool)
+    take_step(ahead, session.params, session, 1, 0)
+    kept = ahead.state()
+    ahead.close()
+
+    def cut(row):
+        prompt = loader.prompt_of(row["domain"], row["index"], row["bucket"], row["temperature"])
+        return dataclasses.replace(prompt, token_ids=prompt.token_ids[1:]) if row["number"] % 2 else prompt
+
+    for group, row in zip(rebuilt(kept, cut), kept["groups"], strict=True):
+        assert group.attempts == row["number"] % 2
+        assert group.num_partial_tokens == 0 or not group.attempts
+        assert {*group.partials, *group.completions} == {*range(GROUP)}
 
 
 @pytest.mark.parametrize("on_stale", ["correct", "drop"])
