@@ -7,7 +7,7 @@ Rows are right-padded, so a causal mask alone keeps every real token from seeing
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Float32, Int
+from jaxtyping import Array, Bool, Float, Int
 
 MASKED = -1e30
 """Score of a forbidden key: finite, so that a row with no allowed key yields numbers, not NaN."""
@@ -18,7 +18,7 @@ SCORE_BYTES = 2**28
 
 
 def causal_mask(
-    query_positions: Int[Array, "... T"], key_positions: Int[Array, "... S"], window: int | None
+    query_positions: Int[Array, "... T"], key_positions: Int[Array, "... S"], window: Int[Array, ""] | int | None
 ) -> Bool[Array, "... T S"]:
     """True where a query may see a key: not later, and less than `window` tokens back where a window is given."""
     distance = query_positions[..., :, None] - key_positions[..., None, :]
@@ -40,7 +40,7 @@ def attend(
 ) -> Float[Array, "B T N H"]:
     """Grouped-query attention of whole rows."""
     grouped = group_queries(q, k.shape[-2])
-    scores = _scores("btkrh,bskh->bkrts", grouped, k, scale)
+    scores = jnp.einsum("btkrh,bskh->bkrts", grouped * scale, k, preferred_element_type=jnp.float32)
     weights = jax.nn.softmax(jnp.where(mask[:, None, None], scores, MASKED), axis=-1)
     out = jnp.einsum("bkrts,bskh->btkrh", weights.astype(v.dtype), v)
     return out.reshape(q.shape)
@@ -80,7 +80,3 @@ def attend_at(
 
     queries = (jnp.moveaxis(q, 1, 0), jnp.moveaxis(query_positions, 1, 0))
     return jnp.moveaxis(jax.lax.map(attend_one, queries, batch_size=tile), 0, 1)
-
-
-def _scores(equation: str, q: Array, k: Array, scale: float) -> Float32[Array, "..."]:
-    return jnp.einsum(equation, q * scale, k, preferred_element_type=jnp.float32)

@@ -18,11 +18,8 @@ from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, Float, Float32, Int, Int32
 
 from grpo_jax.models.kernels.part_kernel import PartKernel, Seen
-from grpo_jax.models.partwise_attention import KEPT_NAME
+from grpo_jax.models.partwise_attention import KEPT_NAME, Prompt
 from grpo_jax.parallel.rules import param_shardings
-
-Prompt = tuple[Float[Array, "B P K H"], Float[Array, "B P K H"], Int[Array, " B"]]
-"""Keys, values and real tokens of each row's prompt."""
 
 
 @dataclass(frozen=True)

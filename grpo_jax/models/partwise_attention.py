@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from jax.ad_checkpoint import checkpoint_name
 from jaxtyping import Array, Bool, Float, Int, Int32
 
-from grpo_jax.models.attention import MASKED
+from grpo_jax.models.attention import MASKED, causal_mask
 from grpo_jax.models.attention_parts import AttentionPart, attend_part, join_parts
 
 TILE = 512
@@ -27,6 +27,9 @@ KEPT_NAME = "attention"
 
 NO_WINDOW = 2**30
 """Window of a layer that sees everything, where sliding and global layers share a program."""
+
+Prompt = tuple[Float[Array, "B P K H"], Float[Array, "B P K H"], Int[Array, " B"]]
+"""Keys, values and real tokens of each row's prompt."""
 
 _EMPTY, _NOBODY = -1, -2
 
@@ -57,7 +60,7 @@ def attend_lines(
     segments: Int[Array, "B J C"],
     scale: float,
     window: Int[Array, ""] | int | None,
-    prompt: tuple[Float[Array, "B P K H"], Float[Array, "B P K H"], Int[Array, " B"]] | None = None,
+    prompt: Prompt | None = None,
     tile: int = TILE,
 ) -> Float[Array, "B J C N H"]:
     """Attention of every token to the earlier ones of its segment and, where there is one, to its row's prompt.
@@ -75,7 +78,7 @@ def attend_lines(
         segments: Number of the response that a token belongs to, -1 for padding, whose result is of no use.
         scale: Factor on the scores.
         window: Tokens that are seen, the own one included; None for all.
-        prompt: Keys, values and real tokens of each row's prompt, whose positions count from 0.
+        prompt: Its positions count from 0.
         tile: Queries and keys of one tile at most.
     """
     num_rows, num_lines, num_tokens, _, head_size = q.shape
@@ -224,9 +227,8 @@ def _gradients(
 def _visible(
     positions: Int[Array, "B J t"], segments: Int[Array, "B #J t"], keys: Keys, window: Array | None
 ) -> Bool[Array, "B J t s"]:
-    distance = positions[..., :, None] - keys.positions[..., None, :]
-    allowed = (distance >= 0) & (segments[..., :, None] == keys.segments[..., None, :])
-    return allowed if window is None else allowed & (distance < window)
+    same = segments[..., :, None] == keys.segments[..., None, :]
+    return same & causal_mask(positions, keys.positions, window)
 
 
 def _fold(q: Float[Array, "B K J G t H"], k: Array) -> Array:
