@@ -37,7 +37,7 @@ def export_run(path: str, output: str, dtype: Literal["float32", "bfloat16"], ad
     checkpoint = find_checkpoint(path)
     config_file = checkpoint.parent.parent / "config.json"
     try:
-        settings = json.loads(config_file.read_text())["model"]
+        settings = json.loads(config_file.read_text(encoding="utf-8"))["model"]
         model_path, lora = settings["path"], settings.get("lora")
         quantization = quantization_kind(settings.get("quantization", "none"))
         lora = LoraConfig(**{**lora, "targets": tuple(lora["targets"])}) if lora else None

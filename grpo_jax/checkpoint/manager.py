@@ -24,7 +24,8 @@ from etils import epath
 from grpo_jax.checkpoint.best_checkpoints import BestCheckpoints
 from grpo_jax.checkpoint.disk_errors import naming_disk_errors
 from grpo_jax.checkpoint.fingerprint import fingerprints
-from grpo_jax.checkpoint.run_weights import absolute_path
+from grpo_jax.checkpoint.run_weights import absolute_path, complete_steps, leaf_name
+from grpo_jax.checkpoint.tensor_files import is_address
 from grpo_jax.checkpoint.token_map import TOKEN_MAP_FILE
 from grpo_jax.models.vocabulary import TokenMap
 from grpo_jax.records import ConfigError
@@ -204,11 +205,7 @@ class CheckpointManager:
 
     def complete_steps(self) -> set[int]:
         """Numbers of the complete checkpoints."""
-        return {
-            int(path.name)
-            for path in self._folder.iterdir()
-            if path.name.isdigit() and ocp.utils.is_checkpoint_finalized(path)
-        }
+        return complete_steps(self._folder)
 
     def _check_fits(self, step: int, wanted: Any) -> None:
         """Compare with the stored metadata first: Orbax casts dtypes silently and does not name the leaf of a shape."""
@@ -216,7 +213,7 @@ class CheckpointManager:
         if metadata is None:
             raise DamagedCheckpointError(f"checkpoint {self._folder / str(step)}: the list of arrays is missing")
         stored = {leaf.name: leaf for leaf in jax.tree.leaves(metadata.tree)}
-        asked = {_name(path): leaf for path, leaf in jax.tree.leaves_with_path(wanted)}
+        asked = {leaf_name(path): leaf for path, leaf in jax.tree.leaves_with_path(wanted)}
         for name in sorted(stored.keys() ^ asked.keys()):
             where = "the checkpoint" if name in stored else "this model"
             raise ConfigError(f"checkpoint {self._folder / str(step)}: {name} is only in {where}; {_REMEDY}")
@@ -260,7 +257,7 @@ _REMEDY = "resume with the settings it was saved with, or use another exp_name"
 def _writable_folder(folder: str | os.PathLike[str]) -> epath.Path:
     path = absolute_path(folder)
     try:
-        if "://" in str(path):
+        if is_address(str(path)):
             path.mkdir(parents=True, exist_ok=True)
             return path
     except ImportError as error:
@@ -282,8 +279,3 @@ def _abstract(leaf: Any) -> jax.ShapeDtypeStruct:
     if leaf.sharding is None:
         raise ValueError(f"abstract array of shape {leaf.shape} has no sharding; restore needs to know where it goes")
     return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=leaf.sharding)
-
-
-def _name(path: tuple[Any, ...]) -> str:
-    """Path of a leaf in the words of Orbax's metadata: `optimizer.0.mu.layers.query`."""
-    return jax.tree_util.keystr(path, simple=True, separator=".")

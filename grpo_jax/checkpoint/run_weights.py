@@ -10,6 +10,7 @@ import jax
 import orbax.checkpoint as ocp
 from etils import epath
 
+from grpo_jax.checkpoint.tensor_files import is_address
 from grpo_jax.models.transformer import Params
 from grpo_jax.records import ConfigError
 
@@ -17,7 +18,7 @@ from grpo_jax.records import ConfigError
 def absolute_path(path: str | os.PathLike[str]) -> epath.Path:
     """A local path made absolute, which Orbax wants; an address such as `gs://bucket/run` as it is."""
     text = os.fspath(path)
-    return epath.Path(text if "://" in text else os.path.abspath(os.path.expanduser(text)))
+    return epath.Path(text if is_address(text) else os.path.abspath(os.path.expanduser(text)))
 
 
 def find_checkpoint(path: str | os.PathLike[str]) -> epath.Path:
@@ -31,24 +32,32 @@ def find_checkpoint(path: str | os.PathLike[str]) -> epath.Path:
     folder = absolute_path(path)
     if folder.name.isdecimal() and (folder / "state").is_dir():
         return folder
-    steps = _steps(folder / "checkpoints")
+    steps = complete_steps(folder / "checkpoints")
     if not steps and (elsewhere := _checkpoint_folder(folder)):
         folder = absolute_path(elsewhere) / folder.name
-        steps = _steps(folder / "checkpoints")
+        steps = complete_steps(folder / "checkpoints")
     if not steps:
         raise ConfigError(f"{path} is neither a checkpoint nor a run's folder with one in checkpoints/")
     return folder / "checkpoints" / str(max(steps))
 
 
-def _steps(folder: epath.Path) -> list[int]:
+def complete_steps(folder: epath.Path) -> set[int]:
+    """Numbers of the complete checkpoints in a folder, which need not be there."""
     found = folder.iterdir() if folder.is_dir() else ()
-    return [int(each.name) for each in found if each.name.isdecimal() and ocp.utils.is_checkpoint_finalized(each)]
+    return {int(each.name) for each in found if each.name.isdecimal() and ocp.utils.is_checkpoint_finalized(each)}
 
 
 def _checkpoint_folder(run: epath.Path) -> str:
     """What a run's config.json says; empty where there is none or it says nothing."""
     file = run / "config.json"
-    return json.loads(file.read_text()).get("checkpoint", {}).get("folder", "") if file.is_file() else ""
+    if not file.is_file():
+        return ""
+    return json.loads(file.read_text(encoding="utf-8")).get("checkpoint", {}).get("folder", "")
+
+
+def leaf_name(path: tuple[Any, ...]) -> str:
+    """Path of a leaf in the words of Orbax's metadata: `optimizer.0.mu.layers.query`."""
+    return jax.tree_util.keystr(path, simple=True, separator=".")
 
 
 def restore_params(path: str | os.PathLike[str], shapes: Params) -> Params:
@@ -64,8 +73,8 @@ def restore_params(path: str | os.PathLike[str], shapes: Params) -> Params:
     checkpoint = find_checkpoint(path)
     handler = ocp.PyTreeCheckpointHandler()
     saved = handler.metadata(checkpoint / "state").tree["params"]
-    found = {_name(p): tuple(leaf.shape) for p, leaf in jax.tree.leaves_with_path(saved, is_leaf=_has_shape)}
-    wanted = {_name(p): tuple(leaf.shape) for p, leaf in jax.tree.leaves_with_path(shapes)}
+    found = {leaf_name(p): tuple(leaf.shape) for p, leaf in jax.tree.leaves_with_path(saved, is_leaf=_has_shape)}
+    wanted = {leaf_name(p): tuple(leaf.shape) for p, leaf in jax.tree.leaves_with_path(shapes)}
     for name in sorted(found.keys() | wanted.keys()):
         if found.get(name) != wanted.get(name):
             raise ConfigError(
@@ -80,7 +89,3 @@ def restore_params(path: str | os.PathLike[str], shapes: Params) -> Params:
 
 def _has_shape(leaf: Any) -> bool:
     return hasattr(leaf, "shape")
-
-
-def _name(path: tuple[Any, ...]) -> str:
-    return jax.tree_util.keystr(path, simple=True, separator=".")

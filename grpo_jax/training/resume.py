@@ -12,6 +12,7 @@ from etils import epath
 from grpo_jax.checkpoint.best_checkpoints import BestCheckpoints
 from grpo_jax.checkpoint.manager import CheckpointManager
 from grpo_jax.checkpoint.run_weights import absolute_path, find_checkpoint
+from grpo_jax.checkpoint.tensor_files import is_address
 from grpo_jax.config import CheckpointConfig, RewardPhase
 from grpo_jax.parallel.processes import is_main, wait_for_all
 from grpo_jax.records import ConfigError
@@ -80,7 +81,7 @@ def write_config_beside(manager: CheckpointManager, folder: RunFolder) -> None:
     """Put the run's config.json beside checkpoints that are elsewhere, so that they are a run's folder to others."""
     place = manager.folder.parent
     if _real(place) != _real(absolute_path(folder.path)):
-        (place / "config.json").write_text(folder.config_json.read_text(encoding="utf-8"))
+        (place / "config.json").write_text(folder.config_json.read_text(encoding="utf-8"), encoding="utf-8")
 
 
 def restore(
@@ -128,7 +129,7 @@ def restore(
 
 
 def _real(path: epath.Path) -> str:
-    return str(path) if "://" in str(path) else os.path.realpath(path)
+    return str(path) if is_address(str(path)) else os.path.realpath(path)
 
 
 def check_unchanged(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
