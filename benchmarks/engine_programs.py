@@ -105,7 +105,7 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
         pad_id=0,
         chunk_tokens=arguments.chunk_tokens,
         max_prompt_tokens=MAX_PROMPT_TOKENS,
-        max_completion_tokens=max(config.max_completion_tokens_of(domain) for domain in config.domains),
+        max_completion_tokens=config.longest_completion_tokens,
         with_cuts=True,
     )
     engine = SamplingEngine(programs, lanes=arguments.lanes)

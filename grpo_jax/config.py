@@ -183,6 +183,12 @@ class RunConfig:
         """Token limit of a domain's completions."""
         return self.sampling_of(domain).max_completion_tokens
 
+    @property
+    def longest_completion_tokens(self) -> int:
+        """Token limit of the domain whose completions may be longest; the run's where there are no domains."""
+        limits = [self.max_completion_tokens_of(domain) for domain in self.domains]
+        return max(limits, default=self.sampling.max_completion_tokens)
+
 
 def check_ranges(config: RunConfig) -> None:
     """Check what no single type can say.

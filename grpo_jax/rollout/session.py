@@ -118,7 +118,7 @@ def open_session(config: RunConfig, published: Published | None = None, *, free_
             pad_id=tokenizer.pad_id,
             chunk_tokens=config.sampling.chunk_tokens,
             max_prompt_tokens=config.data.max_prompt_tokens,
-            max_completion_tokens=max(own.max_completion_tokens for own in settings),
+            max_completion_tokens=config.longest_completion_tokens,
             with_cuts=any(own.top_p < 1 or own.top_k > 0 or own.min_p > 0 for own in settings),
             lora=lora,
             attention=attention,
@@ -170,19 +170,14 @@ def _lane_memory(
         mesh,
         itemsize=itemsize,
         max_prompt_tokens=config.data.max_prompt_tokens,
-        max_completion_tokens=_longest_completion(config),
+        max_completion_tokens=config.longest_completion_tokens,
         chunk_tokens=config.sampling.chunk_tokens,
         free_bytes=free_bytes - itemsize * (arch.num_parameters // mesh.shape["tensor"]),
     )
 
 
-def _longest_completion(config: RunConfig) -> int:
-    limits = [config.max_completion_tokens_of(domain) for domain in config.domains]
-    return max(limits, default=config.sampling.max_completion_tokens)
-
-
 def _check_context(config: RunConfig, arch: Architecture) -> None:
-    longest = _longest_completion(config)
+    longest = config.longest_completion_tokens
     if config.data.max_prompt_tokens + longest > arch.max_positions:
         raise ConfigError(
             f"data.max_prompt_tokens={config.data.max_prompt_tokens} + {longest} completion tokens exceed the model's "

@@ -195,10 +195,9 @@ def _moments_bytes(config: RunConfig, trained: Params, shardings: Any, mesh: Abs
 
 def _largest_rows(config: RunConfig, batch_shards: int) -> tuple[RowShape, int]:
     """The shape of the longest update: rows of one device's microbatch and the number of microbatches."""
-    longest = max(config.max_completion_tokens_of(domain) for domain in config.domains)
     plan = make_plan(
         max_prompt_tokens=config.data.max_prompt_tokens,
-        max_completion_tokens=longest,
+        max_completion_tokens=config.longest_completion_tokens,
         microbatch_tokens=config.training.microbatch_tokens,
         row_multiple=batch_shards,
         aggregation="token_mean",
@@ -291,7 +290,7 @@ def _sampling_bytes(
         mesh,
         itemsize=width,
         max_prompt_tokens=config.data.max_prompt_tokens,
-        max_completion_tokens=max(config.max_completion_tokens_of(domain) for domain in config.domains),
+        max_completion_tokens=config.longest_completion_tokens,
         chunk_tokens=config.sampling.chunk_tokens,
         free_bytes=0 if free is None else free - serving,
     )
