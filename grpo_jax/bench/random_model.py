@@ -7,12 +7,11 @@ from functools import partial
 from typing import Any, cast
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from grpo_jax.checkpoint.pretrained import Published
 from grpo_jax.models.architecture import Architecture
-from grpo_jax.models.families.assembly import Place
+from grpo_jax.models.families.assembly import Place, place_whole
 from grpo_jax.models.tokenizer import HuggingFaceTokenizer
 from grpo_jax.models.transformer import Params, abstract_params
 from grpo_jax.records import Message
@@ -52,6 +51,7 @@ def random_model(arch: Architecture) -> Published:
 
 
 def _random_weights(arch: Architecture, place: Place | None) -> Params:
+    place = place or place_whole
     _, shapes, names = abstract_params(arch)
     drawn = np.random.default_rng(0).standard_normal(_DRAWN, np.float32) * np.float32(0.02)
 
@@ -60,6 +60,6 @@ def _random_weights(arch: Architecture, place: Place | None) -> Params:
             values = np.full(leaf.shape, 0.0 if arch.norm_adds_one else 1.0, np.float32)
         else:
             values = np.resize(drawn, leaf.shape)
-        return jnp.asarray(values) if place is None else place(values, dims, tuple(key.key for key in path))
+        return place(values, dims, tuple(key.key for key in path))
 
     return jax.tree.map_with_path(weight, shapes, names)

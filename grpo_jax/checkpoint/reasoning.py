@@ -5,14 +5,13 @@
 import logging
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 
 from grpo_jax.checkpoint.pretrained import Published
 from grpo_jax.checkpoint.token_map import TOKEN_MAP_FILE
 from grpo_jax.model_config import ModelConfig
 from grpo_jax.models.architecture import Architecture
-from grpo_jax.models.families.assembly import Place, Readable
+from grpo_jax.models.families.assembly import Place, Readable, place_whole
 from grpo_jax.models.families.weight_names import Index
 from grpo_jax.models.reasoning_tags import ReasoningTags
 from grpo_jax.models.transformer import Params
@@ -44,7 +43,7 @@ def with_reasoning_vocabulary(model: Published, settings: ModelConfig) -> Publis
     arch = with_twins(model.architecture, token_map.num_twins)
 
     def read_weights(place: Place | None) -> Params:
-        place = place or (lambda array, dims, path: jnp.asarray(array))
+        place = place or place_whole
 
         def place_extended(array: Readable, dims: tuple[str, ...], path: tuple[str, ...]) -> Any:
             return place(_ExtendedTable(array, arch) if dims[0] == "vocab" else array, dims, path)

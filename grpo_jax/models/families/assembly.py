@@ -45,6 +45,11 @@ Place = Callable[[Readable, tuple[str, ...], Path], Any]
 """Puts one stacked float32 parameter, whose dims have these logical names, on devices; the path is where it stands."""
 
 
+def place_whole(array: Readable, dims: tuple[str, ...], path: Path) -> jax.Array:
+    """All of a parameter on the default device."""
+    return jnp.asarray(array)
+
+
 class StoredParameter:
     """One of our parameters as it lies in a model's files, stacked over layers only where it is read.
 
@@ -92,7 +97,7 @@ def assemble(arch: Architecture, read: ReadTensor, place: Place | None = None) -
         read: Called for the parts that `place` asks for, of each parameter in the order of layers.
         place: Where a parameter goes; the default device, whole, where left out.
     """
-    place = place or (lambda array, dims, path: jnp.asarray(array))
+    place = place or place_whole
     _, shapes, dims = abstract_params(arch)
     params: Params = {}
     for weight in weight_names(arch):
