@@ -25,6 +25,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from benchmarks.process_memory import MEBIBYTE, process_memory
+
 _ROWS_AT_ONCE = 50_000
 _SENTENCES = (
     "A train leaves the station at {a} past noon and travels at {b} kilometres an hour for {c} hours. ",
@@ -97,7 +99,7 @@ def measure(path: str, batch_size: int, num_batches: int, tokenizer_name: str) -
         from grpo_jax.models.tokenizer import HuggingFaceTokenizer
 
         tokenizer = HuggingFaceTokenizer.from_folder(tokenizer_name)
-    imported = _memory()
+    imported = process_memory()
     config = RunConfig(
         data=DataConfig(train_sources=(f"math::{path}",), prompts_per_step=batch_size, max_prompt_tokens=4096),
         domains={"math": Domain()},
@@ -114,7 +116,7 @@ def measure(path: str, batch_size: int, num_batches: int, tokenizer_name: str) -
         next(loader)
         seconds.append(time.perf_counter() - before)
         cpu_seconds.append(time.process_time() - before_cpu)
-    held = _memory()
+    held = process_memory()
     return {
         "tokenizer": tokenizer_name,
         "start_seconds": round(ready - start, 2),
@@ -123,10 +125,10 @@ def measure(path: str, batch_size: int, num_batches: int, tokenizer_name: str) -
         "batch_milliseconds_median": round(statistics.median(seconds) * 1e3, 1),
         "batch_milliseconds_least": round(min(seconds) * 1e3, 1),
         "batch_cpu_milliseconds_median": round(statistics.median(cpu_seconds) * 1e3, 1),
-        "imports_mib": imported["VmRSS"],
-        "peak_mib": held["VmHWM"],
-        "peak_beyond_imports_mib": held["VmHWM"] - imported["VmRSS"],
-        "end_anonymous_mib": held["RssAnon"],
+        "imports_mib": imported["VmRSS"] // MEBIBYTE,
+        "peak_mib": held["VmHWM"] // MEBIBYTE,
+        "peak_beyond_imports_mib": (held["VmHWM"] - imported["VmRSS"]) // MEBIBYTE,
+        "end_anonymous_mib": held["RssAnon"] // MEBIBYTE,
     }
 
 
@@ -158,12 +160,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         size = path.stat().st_size
     report = {"rows": asked.rows, "batch": asked.batch, "parquet_mib": size // 2**20, "runs": runs}
     print(json.dumps(report, indent=2))
-
-
-def _memory() -> dict[str, int]:
-    """Memory of this process in MiB by the names of /proc/self/status."""
-    fields = (line.split() for line in Path("/proc/self/status").read_text().splitlines())
-    return {words[0].rstrip(":"): int(words[1]) // 1024 for words in fields if words[0].startswith(("Vm", "Rss"))}
 
 
 if __name__ == "__main__":

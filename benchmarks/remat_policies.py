@@ -20,7 +20,8 @@ from typing import Any, get_args
 
 import jax
 
-from benchmarks.update_memory import MEBIBYTE, MODEL, make_config
+from benchmarks.process_memory import MEBIBYTE
+from benchmarks.update_memory import MODEL, make_config
 from benchmarks.update_program import compile_update, random_inputs, random_state
 from grpo_jax.bench.shapes import published_shape
 from grpo_jax.config import ParallelConfig

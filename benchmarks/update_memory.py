@@ -31,6 +31,7 @@ from typing import Any
 
 import jax
 
+from benchmarks.process_memory import MEBIBYTE, forget_peak, process_memory
 from benchmarks.update_program import UpdateProgram, compile_update, random_inputs, random_state
 from grpo_jax.bench.shapes import published_shape
 from grpo_jax.config import (
@@ -47,7 +48,6 @@ from grpo_jax.objective.vocabulary_tiles import tile_shape
 from grpo_jax.parallel.mesh import make_mesh
 
 MODEL = "HuggingFaceTB/SmolLM2-135M-Instruct"
-MEBIBYTE = 2**20
 _BYTES = {"f32": 4, "bf16": 2, "f16": 2, "s32": 4, "u32": 4, "pred": 1, "s8": 1, "u8": 1}
 
 
@@ -88,14 +88,15 @@ def measure(microbatch_tokens: int) -> dict[str, int]:
     gc.collect()
     # What compiling freed goes back first, or the update would live in it unseen.
     ctypes.CDLL(None).malloc_trim(0)
-    before = _held() if device.platform == "cpu" else 0
+    forget_peak()
+    before = process_memory()["VmRSS"]
     state, frozen = random_state(program.state), random_state(program.frozen)
     inputs = random_inputs(program, arch, mesh)
     for _ in range(2):
         state, output = program.compiled(state, frozen, inputs, program.terms)
         jax.block_until_ready(output)
     stats = device.memory_stats() or {}
-    peak = stats.get("peak_bytes_in_use", 0) if device.platform != "cpu" else _held(peak=True) - before
+    peak = stats.get("peak_bytes_in_use", 0) if device.platform != "cpu" else process_memory()["VmHWM"] - before
     return {
         "microbatch_tokens": microbatch_tokens,
         "plan": program.planned_bytes,
@@ -103,16 +104,6 @@ def measure(microbatch_tokens: int) -> dict[str, int]:
         "process": peak,
         "largest_logits": largest_logits_bytes(program, arch),
     }
-
-
-def _held(peak: bool = False) -> int:
-    """Resident bytes of this process now, or their peak since the last call without `peak`."""
-    if not peak:
-        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
-    status = Path("/proc/self/status").read_text(encoding="ascii")
-    found = re.search(rf"{'VmHWM' if peak else 'VmRSS'}:\s+(\d+) kB", status)
-    assert found is not None
-    return 1024 * int(found[1])
 
 
 def describe(figures: dict[str, int]) -> str:

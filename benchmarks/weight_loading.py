@@ -26,7 +26,8 @@ from typing import Any
 
 import numpy as np
 
-MIB = 1 << 20
+from benchmarks.process_memory import MEBIBYTE, forget_peak, process_memory
+
 SHARDS = 4
 PATCH = 512
 """Random numbers in each place."""
@@ -66,8 +67,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             f"{row['read']:8.0f} of {row['stored']:5.0f}  {row['seconds']:7.1f}"
         )
     over = max(row["peak"] - row["share"] for row in rows)
-    print(f"most over its share: {over:.0f} MiB; largest tensor of the checkpoint: {largest / MIB:.0f} MiB")
-    return int(over * MIB > largest)
+    print(f"most over its share: {over:.0f} MiB; largest tensor of the checkpoint: {largest / MEBIBYTE:.0f} MiB")
+    return int(over * MEBIBYTE > largest)
 
 
 def write_sparse_checkpoint(folder: Path, sizes: dict[str, Any]) -> int:
@@ -170,20 +171,20 @@ def _load(arguments: argparse.Namespace) -> None:
     wait_for_all("ready")
     for turn in range(arguments.processes):
         if turn == jax.process_index():
-            Path("/proc/self/clear_refs").write_text("5")  # the peak starts again from what is held now
-            before, start = _status("VmRSS"), time.perf_counter()
+            forget_peak()
+            before, start = process_memory()["VmRSS"], time.perf_counter()
             with hf_import.open_model_folder(str(arguments.folder)) as folder:
                 params = hf_import.read_weights(hf_import.weight_files(folder), arch, placer)
-            seconds, peak = time.perf_counter() - start, _status("VmHWM")
+            seconds, peak = time.perf_counter() - start, process_memory()["VmHWM"]
             share = sum(shard.data.nbytes for leaf in jax.tree.leaves(params) for shard in leaf.addressable_shards)
             _check(params, arguments.dtype)
             row = {
                 "index": turn,
-                "before": before / 1024,
-                "share": share / MIB,
-                "peak": (peak - before) / 1024,
-                "read": sum(file.bytes_read for file in opened) / MIB,
-                "stored": sum(file.num_bytes for file in opened) / MIB,
+                "before": before / MEBIBYTE,
+                "share": share / MEBIBYTE,
+                "peak": (peak - before) / MEBIBYTE,
+                "read": sum(file.bytes_read for file in opened) / MEBIBYTE,
+                "stored": sum(file.num_bytes for file in opened) / MEBIBYTE,
                 "seconds": seconds,
             }
             for leaf in jax.tree.leaves(params):
@@ -207,12 +208,6 @@ def _check(params: dict[str, Any], dtype: str) -> None:
             numbers = patch(f"model.layers.{layer}.mlp.up_proj.weight", (PATCH,)).astype(np.float32)
             whole[: min(PATCH, len(whole))] = numbers[: len(whole)]
             np.testing.assert_array_equal(found[layer], whole[rows])
-
-
-def _status(field: str) -> int:
-    """KiB that /proc/self/status tells of."""
-    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(field + ":"))
-    return int(line.split()[1])
 
 
 if __name__ == "__main__":
