@@ -19,6 +19,7 @@ from grpo_jax.config import ParallelConfig  # noqa: E402
 from grpo_jax.models.transformer import abstract_params  # noqa: E402
 from grpo_jax.parallel.mesh import make_mesh  # noqa: E402
 from grpo_jax.sampling.engine import SamplingEngine  # noqa: E402
+from grpo_jax.sampling.programs import Programs  # noqa: E402
 from grpo_jax.sampling.request import SampleRequest  # noqa: E402
 
 pytestmark = [pytest.mark.parity, pytest.mark.slow]
