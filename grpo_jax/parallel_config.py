@@ -33,3 +33,6 @@ class ParallelConfig:
     compile_cache: str | None = None
     """Folder, or `gs://` address, that keeps compiled programs from start to start; '' keeps none. None is what
     JAX_COMPILATION_CACHE_DIR says, else `grpo_jax/compiled` in the user's cache. Only process 0 writes to it."""
+    compile_ahead: bool = True
+    """Whether a thread compiles what the first step will need while weights load and rollouts are sampled; the results
+    are the same without."""

@@ -3,6 +3,7 @@
 """How long the prompts of each domain are: a table at the start of a run, and figures of each step."""
 
 import json
+import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -14,6 +15,8 @@ import numpy as np
 from grpo_jax.data.permutation import permutation
 from grpo_jax.data.prompt_encoder import PromptEncoder
 from grpo_jax.records import Problem, Prompt
+
+logger = logging.getLogger(__name__)
 
 MAX_MEASURED = 2000
 """Problems of a domain that are tokenised for the table; of larger domains a random choice."""
@@ -92,6 +95,27 @@ def measure_prompt_lengths(
             truncated=truncated,
         )
     return found
+
+
+def likely_longest(lengths: Mapping[str, PromptLengths], num_prompts: int, limit: int) -> int:
+    """The length in tokens that the longest of so many prompts has most likely, to the next percentile above.
+
+    The longest of n draws is below the quantile q with probability q^n; this is the one of even odds.
+    """
+    wanted = 100 * 0.5 ** (1 / num_prompts)
+    longest = [
+        next((cut for percent, cut in sorted(own.percentiles.items()) if percent >= wanted), own.longest)
+        for own in lengths.values()
+    ]
+    return min(limit, max(longest))
+
+
+def report_prompt_lengths(lengths: Mapping[str, PromptLengths], max_prompt_tokens: int, path: Path | None) -> None:
+    """Write the table to the log, and to a file where a path is given."""
+    if path is not None:
+        write_prompt_lengths(path, lengths, max_prompt_tokens)
+    for line in prompt_length_table(lengths, max_prompt_tokens).splitlines():
+        logger.info("%s", line)
 
 
 def write_prompt_lengths(path: Path, lengths: Mapping[str, PromptLengths], max_prompt_tokens: int) -> None:

@@ -3,6 +3,7 @@
 """What a run compiles: how many programs, for how long, which came from the cache, and which compile a second time."""
 
 import logging
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,11 +30,13 @@ class Compiled:
         programs: How many, those from the cache included.
         found: How many of them came from the persistent cache.
         seconds: What they took.
+        seconds_beside: How much of this was in other threads than the run's own.
     """
 
     programs: int = 0
     found: int = 0
     seconds: float = 0.0
+    seconds_beside: float = 0.0
 
 
 class CompileWatch:
@@ -47,7 +50,8 @@ class CompileWatch:
         self._start = time.perf_counter()
         self._since_start, self._since_taken = Compiled(), Compiled()
         self._shapes: dict[str, Sequence[Any]] = {}
-        self._before: dict[str, Sequence[Any]] = {}
+        self._before: dict[tuple[str, int], Sequence[Any]] = {}
+        self._thread = threading.get_ident()
         self._settled = False
         self._level = _JAX_LOGGER.level
         self._shapes_filter = _ShapesFilter(self, _JAX_LOGGER.getEffectiveLevel())
@@ -79,9 +83,10 @@ class CompileWatch:
             kind = "warm" if 2 * whole.found > whole.programs else "cold"
             cache = f"compile cache {kind}: {whole.found} of {whole.programs} programs were in it"
         logger.info(
-            "first step done %.1f s after the start, %.1f s of them compiling; %s",
+            "first step done %.1f s after the start, %.1f s of them compiling and %.1f s compiling beside it; %s",
             time.perf_counter() - self._start,
-            whole.seconds,
+            whole.seconds - whole.seconds_beside,
+            whole.seconds_beside,
             cache,
         )
 
@@ -97,7 +102,7 @@ class CompileWatch:
     def expect(self, name: str, shapes: Sequence[Any]) -> None:
         """Note the shapes that a program is about to be compiled for."""
         if name in self._shapes:
-            self._before[name] = self._shapes[name]
+            self._before[name, threading.get_ident()] = self._shapes[name]
         self._shapes[name] = shapes
 
     def _on_event(self, event: str, **kwargs: Any) -> None:
@@ -111,10 +116,11 @@ class CompileWatch:
         for compiled in (self._since_start, self._since_taken):
             compiled.programs += 1
             compiled.seconds += duration_secs
+            compiled.seconds_beside += duration_secs * (threading.get_ident() != self._thread)
         name = _plain(str(kwargs.get("fun_name", "a program")))
-        before = self._before.pop(name, None)
+        before = self._before.pop((name, threading.get_ident()), None)
         if self._settled and before is not None and not _is_single_operation(name):
-            changes = _changes(before, self._shapes[name])
+            changes = changed_shapes(before, self._shapes[name])
             logger.warning("%s compiled again, %.1f s: %s", name, duration_secs, changes)
 
 
@@ -143,8 +149,8 @@ def _is_single_operation(name: str) -> bool:
     return hasattr(jax.lax, name) or hasattr(jax.numpy, name.strip("_"))
 
 
-def _changes(before: Sequence[Any], now: Sequence[Any]) -> str:
-    """What differs between the inputs of a program's two compilations."""
+def changed_shapes(before: Sequence[Any], now: Sequence[Any]) -> str:
+    """What differs between the inputs of a program's two compilations, in words."""
     if len(before) != len(now):
         return f"{len(before)} inputs became {len(now)}"
     changed = dict.fromkeys(
@@ -157,4 +163,6 @@ def _changes(before: Sequence[Any], now: Sequence[Any]) -> str:
 
 
 def _text(shaped: Any) -> str:
+    if not hasattr(shaped, "dtype"):
+        return repr(shaped)
     return f"{shaped.dtype}[{','.join(map(str, shaped.shape))}]"

@@ -8,7 +8,7 @@ Prompts of domains with a rollout function go to the dispatcher, the others stra
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import jax
@@ -20,12 +20,11 @@ from grpo_jax.rewards.pool import RewardPool
 from grpo_jax.rollout.assembly import assemble
 from grpo_jax.rollout.dispatcher import Dispatcher
 from grpo_jax.rollout.functions import BoundFunction
-from grpo_jax.rollout.requests import request_of_prompt
+from grpo_jax.rollout.requests import request_of_prompt, room_of
 from grpo_jax.rollout.reward_queue import RewardQueue
 from grpo_jax.rollout.scores import Scores
 from grpo_jax.rollout.trajectory import Ended, Place
 from grpo_jax.sampling.engine import SamplingEngine
-from grpo_jax.sampling.request import Room
 from grpo_jax.sampling.serving import ServingWeights
 
 
@@ -150,13 +149,8 @@ class RolloutCollector:
         """Run the rollout functions of these prompts."""
         if not played:
             return
-        settings = [self._config.sampling_of(prompt.problem.domain) for prompt in played.values()]
-        room = Room(
-            num_samples=num_samples,
-            prompt_tokens=self._config.data.max_prompt_tokens,
-            completion_tokens=max(own.max_completion_tokens for own in settings),
-            stop_ids=max(len(own.stop_token_ids) for own in settings),
-        )
+        domains = [prompt.problem.domain for prompt in played.values()]
+        room = replace(room_of(self._config, domains, self._config.data.max_prompt_tokens), num_samples=num_samples)
         with (
             Dispatcher(self._config, self._tokenizer, self._functions) as dispatcher,
             self._engine.open(

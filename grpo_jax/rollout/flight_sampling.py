@@ -15,10 +15,10 @@ from grpo_jax.records import Tokenizer
 from grpo_jax.rollout.dispatcher import Dispatcher
 from grpo_jax.rollout.functions import BoundFunction
 from grpo_jax.rollout.in_flight import GroupInFlight
-from grpo_jax.rollout.requests import request_of_prompt
+from grpo_jax.rollout.requests import request_of_prompt, room_of
 from grpo_jax.sampling.engine import SamplingEngine
 from grpo_jax.sampling.live import LiveSampling
-from grpo_jax.sampling.request import Partial, Room, Sample
+from grpo_jax.sampling.request import Partial, Sample
 from grpo_jax.sampling.serving import ServingWeights
 
 _LEAST_SECONDS = 1e-6  # of a step for which everything was there; rates divide by it
@@ -45,13 +45,7 @@ class FlightSampling:
             ended: Called for each sample that has ended and is in its group.
         """
         self._config, self._engine, self._functions, self._ended = config, engine, functions, ended
-        settings = [config.sampling_of(domain) for domain in config.domains]
-        self._room = Room(
-            config.sampling.group_size,
-            config.data.max_prompt_tokens,
-            max(own.max_completion_tokens for own in settings),
-            max(len(own.stop_token_ids) for own in settings),
-        )
+        self._room = room_of(config, config.domains, config.data.max_prompt_tokens)
         self._live: LiveSampling | None = None
         self._dispatcher = Dispatcher(config, tokenizer, functions)
         self._by_ticket: dict[int, GroupInFlight] = {}

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """From settings to what the sampler is asked for."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ from jaxtyping import Int32
 
 from grpo_jax.config import RunConfig
 from grpo_jax.records import ConfigError, Prompt, Tokenizer
-from grpo_jax.sampling.request import SampleRequest
+from grpo_jax.sampling.request import Room, SampleRequest
 from grpo_jax.sampling_config import CompletionSettings
 
 
@@ -46,6 +47,17 @@ def make_request(
         stop_ids=settings.stop_token_ids,
         stop_strings=settings.stop,
         **cuts,
+    )
+
+
+def room_of(config: RunConfig, domains: Iterable[str], prompt_tokens: int) -> Room:
+    """What requests of these domains will need at most, where a step samples whole groups."""
+    settings = [config.sampling_of(domain) for domain in domains]
+    return Room(
+        num_samples=config.sampling.group_size,
+        prompt_tokens=prompt_tokens,
+        completion_tokens=max(own.max_completion_tokens for own in settings),
+        stop_ids=max(len(own.stop_token_ids) for own in settings),
     )
 
 

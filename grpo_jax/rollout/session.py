@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A loaded model on its mesh with the sampler built for it: where training, evaluation and `sample` start."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -15,12 +16,13 @@ from grpo_jax.checkpoint.pretrained import Published, load_published
 from grpo_jax.checkpoint.reasoning import reasoning_tags, with_reasoning_vocabulary
 from grpo_jax.config import RunConfig
 from grpo_jax.models.architecture import Architecture
-from grpo_jax.models.lora import LoraSpec, adapters_of, lora_spec
+from grpo_jax.models.lora import LoraSpec, adapters_of, join, lora_spec
 from grpo_jax.models.quantization import quantization_kind
 from grpo_jax.models.reasoning_tags import ReasoningTags
 from grpo_jax.models.tokenizer import HuggingFaceTokenizer
 from grpo_jax.models.transformer import Params, abstract_params
 from grpo_jax.models.vocabulary import TokenMap
+from grpo_jax.parallel.compile_ahead import shapes_of
 from grpo_jax.parallel.compile_cache import keep_compiled_programs
 from grpo_jax.parallel.device_memory import device_bytes
 from grpo_jax.parallel.mesh import make_mesh
@@ -74,13 +76,21 @@ class Session:
     tags: ReasoningTags | None = None
 
 
-def open_session(config: RunConfig, published: Published | None = None, *, free_bytes: int | None = None) -> Session:
+def open_session(
+    config: RunConfig,
+    published: Published | None = None,
+    *,
+    free_bytes: int | None = None,
+    before_weights: Callable[[SamplingEngine, Params], None] = lambda engine, params: None,
+) -> Session:
     """Load the model of a config onto all devices.
 
     Args:
         config: The run.
         published: `config.model.path` as `load_published` returned it, where the caller has read it already.
         free_bytes: Memory of a device that serving weights and caches may take; None is what the weights leave.
+        before_weights: Called with the sampler and the shapes of what it will serve, once these are known: before the
+            weights are read, or after it where frozen weights take their form while they are read.
 
     Raises:
         ConfigError: The model or the mesh cannot be had as configured, or a limit exceeds the model's context.
@@ -97,15 +107,6 @@ def open_session(config: RunConfig, published: Published | None = None, *, free_
     base_graph, shapes, names = abstract_params(arch)
     memory = _lane_memory(config, arch, mesh, shapes, names, free_bytes)
     lora = lora_spec(config.model.lora)
-    if lora is None:
-        graph, trained_shapes = base_graph, placed_shapes(mesh, shapes, names)
-        params = model.read_weights(Placer(mesh))
-    else:
-        kind = quantization_kind(config.model.quantization)
-        base_graph, kept_shapes, kept_names = abstract_params(arch, quantization=kind)
-        graph, shapes_with, names_with = abstract_params(arch, lora=lora, quantization=kind)
-        trained_shapes = placed_shapes(mesh, adapters_of(shapes_with), adapters_of(names_with))
-        params = model.read_weights(FrozenPlacer(mesh, param_shardings(mesh, kept_shapes, kept_names), dtype, kind))
     settings = [config.sampling_of(domain) for domain in config.domains] or [config.sampling]
     engine = SamplingEngine(
         Programs(
@@ -129,6 +130,17 @@ def open_session(config: RunConfig, published: Published | None = None, *, free_
         decode=tokenizer.decode,
         memory=memory,
     )
+    if lora is None:
+        graph, trained_shapes = base_graph, placed_shapes(mesh, shapes, names)
+        before_weights(engine, trained_shapes)
+        params = model.read_weights(Placer(mesh))
+    else:
+        kind = quantization_kind(config.model.quantization)
+        base_graph, kept_shapes, kept_names = abstract_params(arch, quantization=kind)
+        graph, shapes_with, names_with = abstract_params(arch, lora=lora, quantization=kind)
+        trained_shapes = placed_shapes(mesh, adapters_of(shapes_with), adapters_of(names_with))
+        params = model.read_weights(FrozenPlacer(mesh, param_shardings(mesh, kept_shapes, kept_names), dtype, kind))
+        before_weights(engine, join(shapes_of(params), trained_shapes))
     return Session(
         arch=arch,
         graph=graph,

@@ -5,6 +5,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from grpo_jax.models.transformer import Params
+from grpo_jax.parallel.compile_ahead import CompileAhead
+from grpo_jax.sampling.first_batch import compile_first_batch
 from grpo_jax.sampling.lane_memory import LaneMemory, batch_shape
 from grpo_jax.sampling.live import Counts, LiveSampling
 from grpo_jax.sampling.programs import Programs
@@ -50,6 +52,20 @@ class SamplingEngine:
     def serve(self, params: Params) -> ServingWeights:
         """The rollout copy of the weights: adapters merged, cast, unstacked and resharded by one program."""
         return self._programs.serve(params)
+
+    def compile_ahead(self, thread: CompileAhead, params: Params, *, room: Room, num_prompts: int) -> None:
+        """Have the programs compiled that a run's first batch needs.
+
+        Args:
+            thread: Compiles them.
+            params: Shapes of what `serve` will get, with their shardings.
+            room: As for `open`; `prompt_tokens` is the length of the longest prompt of the batch.
+            num_prompts: As for `open`.
+        """
+        num_slots, num_lanes = self._batch_shape(num_prompts, room)
+        compile_first_batch(
+            self._programs, thread, params, room, num_prompts=num_prompts, num_slots=num_slots, num_lanes=num_lanes
+        )
 
     def sample(
         self,
@@ -100,13 +116,12 @@ class SamplingEngine:
             seed: Run seed, 0 or more.
             policy_version: Of the weights; samples tell by which version each of their tokens was sampled.
         """
-        num_slots, num_lanes = self.batch_shape(num_prompts, room.num_samples)
-        multiple = self._programs.num_shards
+        num_slots, num_lanes = self._batch_shape(num_prompts, room)
         return LiveSampling(
             self._programs,
             weights,
             room,
-            num_slots=-(-num_slots // multiple) * multiple,
+            num_slots=num_slots,
             num_lanes=num_lanes,
             seed=seed,
             policy_version=policy_version,
@@ -121,6 +136,12 @@ class SamplingEngine:
         if lanes is None and self._memory:
             lanes = self._memory.lanes(num_prompts, num_samples, self._slots)
         return batch_shape(num_prompts, num_samples, self._slots, lanes)
+
+    def _batch_shape(self, num_prompts: int, room: Room) -> tuple[int, int]:
+        """Slots, shared evenly by the devices, and lanes of each."""
+        num_slots, num_lanes = self.batch_shape(num_prompts, room.num_samples)
+        multiple = self._programs.num_shards
+        return -(-num_slots // multiple) * multiple, num_lanes
 
     def _check(self, request: SampleRequest) -> None:
         length = len(request.token_ids)

@@ -19,6 +19,7 @@ from grpo_jax.models.architecture import Architecture
 from grpo_jax.models.lora import LoraSpec
 from grpo_jax.models.reasoning_tags import ReasoningTags
 from grpo_jax.models.transformer import Params
+from grpo_jax.parallel.compile_ahead import Program
 from grpo_jax.parallel.rules import batch_multiple, batch_sharding, param_shardings, replicated
 from grpo_jax.parallel.transfer import place
 from grpo_jax.sampling.buckets import SMALLEST_PROMPT, buckets_up_to
@@ -172,7 +173,7 @@ class Programs:
         """Columns of each layer's own cache where lanes have up to `num_columns`."""
         return tuple(own_columns(self._arch, num_columns, self.chunk_tokens))
 
-    def _program(self, name: str, function: Callable[..., Any], **options: Any) -> Any:
+    def _program(self, name: str, function: Callable[..., Any], **options: Any) -> Program:
         """The function jitted under a name; each tracing of it is a program compiled."""
 
         @wraps(function)
@@ -181,7 +182,7 @@ class Programs:
             return function(*args, **kwargs)
 
         counted.__name__ = counted.__qualname__ = name
-        return jax.jit(counted, **options)
+        return Program(name, jax.jit(counted, **options))
 
 
 def _cache_shardings(arch: Architecture, mesh: Mesh) -> tuple[Any, Any]:

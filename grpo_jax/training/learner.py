@@ -13,31 +13,30 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jax.sharding import NamedSharding, PartitionSpec
-from jaxtyping import Array, Bool, Float32, Int32
+from jax.sharding import NamedSharding
 
 from grpo_jax.config import Domain, RunConfig
 from grpo_jax.models.lora import fresh_adapters, join
 from grpo_jax.models.transformer import Params
-from grpo_jax.models.update_attention_choice import choose_update_attention
-from grpo_jax.objective.domain_terms import DomainTerms, domain_terms
-from grpo_jax.objective.kl import token_kl
+from grpo_jax.objective.domain_terms import domain_terms
 from grpo_jax.objective.kl_controller import KlController
 from grpo_jax.objective.presets import ResolvedObjective, resolve
-from grpo_jax.parallel.rules import MESH_AXES, batch_multiple, replicated
+from grpo_jax.parallel.compile_ahead import CompileAhead, shapes_of
+from grpo_jax.parallel.rules import batch_multiple, replicated
 from grpo_jax.parallel.transfer import fetch, place
 from grpo_jax.records import RolloutGroup
 from grpo_jax.rollout.credit import check_credit
 from grpo_jax.rollout.group_filter import Judged, judge
-from grpo_jax.rollout.packing import make_plan
+from grpo_jax.rollout.packing import RowShape, make_plan
 from grpo_jax.rollout.replay import ReplayedGroup
 from grpo_jax.rollout.session import Session
+from grpo_jax.training.learner_programs import LearnerPrograms
 from grpo_jax.training.minibatches import Minibatches
 from grpo_jax.training.nonfinite import NonFiniteError, NonFiniteUpdate, problem_rows, write_dump
 from grpo_jax.training.optimizer import learning_rate_at, make_optimizer, optimizer_shardings
-from grpo_jax.training.scoring import score
 from grpo_jax.training.state import TrainState
-from grpo_jax.training.update import ResponseStatistics, UpdateInputs, UpdateOutput, UpdateSettings, update
+from grpo_jax.training.update import ResponseStatistics, UpdateInputs, UpdateOutput
+from grpo_jax.training.update_shapes import batch_shapes, next_rows, rows_of
 
 logger = logging.getLogger(__name__)
 
@@ -103,37 +102,10 @@ class Learner:
         self._reference = None
         if self._objective.uses_reference:
             # A real copy where all weights are trained: the update donates the policy's own buffers.
-            self._reference = self._frozen or jax.tree.map(
-                lambda leaf: jnp.array(leaf, session.dtype, copy=True), session.params
-            )
-        attention = choose_update_attention(
-            config.model.attention,
-            session.arch,
-            session.mesh,
-            session.dtype,
-            config.data.max_prompt_tokens + max(config.max_completion_tokens_of(domain) for domain in config.domains),
-        )
-        scored = partial(score, dtype=session.dtype, mesh=session.mesh, attention=attention)
-        self._score = jax.jit(partial(scored, session.graph))
-        self._score_reference = jax.jit(partial(scored, session.base_graph))
-        self._penalty = jax.jit(partial(_kl_penalty, objective=self._objective))
-        self._by_row = NamedSharding(session.mesh, PartitionSpec(None, MESH_AXES["batch"]))
-        settings = UpdateSettings(
-            session.graph,
-            self._objective,
-            session.dtype,
-            remat=config.model.remat,
-            mesh=session.mesh,
-            max_replay_weight=config.replay.max_importance_weight if config.replay.groups_per_step else None,
-            skip_nonfinite=config.training.on_nonfinite == "skip",
-            attention=attention,
-        )
-        self._update = jax.jit(
-            partial(update, settings=settings, optimizer=self._optimizer),
-            donate_argnames="state",
-            # Left to the compiler, the new weights may lie elsewhere than the old, and the next step compiles again.
-            out_shardings=(jax.tree.map(lambda leaf: leaf.sharding, self.abstract_state()), None),
-        )
+            copied = jax.jit(partial(_copied, session.dtype), out_shardings=_shardings_of(session.params))
+            self._reference = self._frozen or copied(session.params)
+        self._programs = LearnerPrograms(config, session, self._objective, self._optimizer, self.abstract_state())
+        self._row_shapes: tuple[RowShape, ...] = ()
 
     @property
     def objective(self) -> ResolvedObjective:
@@ -154,7 +126,7 @@ class Learner:
     def abstract_state(self) -> TrainState:
         """Shapes and shardings of the state, for restoring a checkpoint."""
         shapes, other = self._session.trained_shapes, replicated(self._session.mesh)
-        shardings = jax.tree.map(lambda leaf: leaf.sharding, shapes)
+        shardings = _shardings_of(shapes)
         optimizer = optimizer_shardings(self._optimizer, shapes, shardings, other)
         if self._config.training.moments_on_host:
             optimizer = jax.tree.map(_on_host, optimizer, jax.eval_shape(self._optimizer.init, shapes))
@@ -167,7 +139,7 @@ class Learner:
 
     def initial_state(self, params: Params) -> TrainState:
         """State before the first update. `params` is donated, unless adapters are trained beside it."""
-        shardings = jax.tree.map(lambda leaf: leaf.sharding, self.abstract_state())
+        shardings = _shardings_of(self.abstract_state())
         if self._session.lora:
             key = jax.random.key(self._config.seed)
             params = jax.jit(partial(fresh_adapters, self._session.trained_shapes), out_shardings=shardings.params)(key)
@@ -176,6 +148,27 @@ class Learner:
     def policy(self, state: TrainState) -> Params:
         """All weights of the policy, adapters among them where there are any; no copy."""
         return join(self._frozen, state.params)
+
+    def compile_ahead(self, thread: CompileAhead, longest_prompt: int) -> None:
+        """Have the programs compiled that the next step needs; `next_rows` says for which shapes.
+
+        Args:
+            thread: Compiles them.
+            longest_prompt: Likely length of a step's longest prompt, in tokens.
+        """
+        if not thread.enabled:
+            return
+        state = self.abstract_state()
+        terms = domain_terms(self._config.objective, self._objective, self._config.domains, self._kl.factor)
+        for rows in next_rows(self._config, self._plan, longest_prompt, self._row_shapes):
+            batch = batch_shapes(rows, self._programs.by_row, with_tags=self._plan.tags is not None)
+            reference = old = None
+            if self._reference:
+                reference = self._programs.score_reference.compile_ahead(thread, shapes_of(self._reference), batch)
+            if not self._on_policy:
+                old = self._programs.score.compile_ahead(thread, self.policy(state), batch)
+            inputs = UpdateInputs(batch, old, reference)
+            self._programs.update.compile_ahead(thread, state=state, frozen=self._frozen, inputs=inputs, terms=terms)
 
     def learn(
         self,
@@ -203,26 +196,29 @@ class Learner:
         judged = judge(groups, self._config, self._objective, domains=domains)
         minibatches = Minibatches(self._config, self._plan, groups, replayed)
         packed = minibatches.pack(judged)
-        batches = place(packed, self._by_row)
-        references = [self._score_reference(self._reference, batch) if self._reference else None for batch in batches]
+        self._row_shapes = tuple(dict.fromkeys(map(rows_of, packed)))
+        batches = place(packed, self._programs.by_row)
+        references = [
+            self._programs.score_reference(self._reference, batch) if self._reference else None for batch in batches
+        ]
         kl_in_reward = self._objective.kl_in_reward and self._objective.uses_reference
-        old = [None if self._on_policy else self._score(self.policy(state), batch) for batch in batches]
+        old = [None if self._on_policy else self._programs.score(self.policy(state), batch) for batch in batches]
         factor = self._kl.factor
         terms = domain_terms(self._config.objective, self._objective, self._config.domains, factor)
         if kl_in_reward:
             of_batches = [
-                fetch(self._penalty(of_old, reference, batch.mask, batch.domain, terms))
+                fetch(self._programs.penalty(of_old, reference, batch.mask, batch.domain, terms))
                 for batch, of_old, reference in zip(batches, old, references, strict=True)
             ]
             # KL coefficient x KL of every token, [P, G, C], by the weights before the update.
             penalties = minibatches.by_group(of_batches)
             judged = judge(groups, self._config, self._objective, penalties, domains)
-            own = place(minibatches.lay_out_advantages(packed, judged), self._by_row)
+            own = place(minibatches.lay_out_advantages(packed, judged), self._programs.by_row)
             batches = [batch._replace(advantages=values) for batch, values in zip(batches, own, strict=True)]
         outputs: list[UpdateOutput] = []
         for _ in range(self._config.training.epochs):
             for b, inputs in enumerate(map(UpdateInputs, batches, old, references)):
-                state, output = self._update(state=state, frozen=self._frozen, inputs=inputs, terms=terms)
+                state, output = self._programs.update(state=state, frozen=self._frozen, inputs=inputs, terms=terms)
                 meanwhile()
                 outputs.append(fetch(output))
                 if not _is_finite(outputs[-1]):
@@ -247,13 +243,14 @@ class Learner:
             skipped=len(outputs) - len(made),
         )
 
-    def state(self) -> dict[str, float]:
+    def state(self) -> dict[str, Any]:
         """What the learner knows beside the train state, for a checkpoint; JSON values."""
-        return {"kl_factor": self._kl.factor}
+        return {"kl_factor": self._kl.factor, "row_shapes": [list(rows) for rows in self._row_shapes]}
 
-    def restore(self, state: Mapping[str, float]) -> None:
+    def restore(self, state: Mapping[str, Any]) -> None:
         """Take over what `state` told."""
         self._kl.factor = state["kl_factor"]
+        self._row_shapes = tuple(RowShape(*rows) for rows in state.get("row_shapes", ()))
 
     def _handle_nonfinite(self, output: UpdateOutput, step: int, update: int, minibatches: Minibatches, b: int) -> None:
         """Write down what is known of it; then end the run or go on, as `training.on_nonfinite` says."""
@@ -279,31 +276,16 @@ class Learner:
         )
 
 
+def _shardings_of(tree: Any) -> Any:
+    return jax.tree.map(lambda leaf: leaf.sharding, tree)
+
+
 def _is_finite(output: UpdateOutput) -> bool:
     return bool(np.isfinite(output.loss) and np.isfinite(output.grad_norm))
 
 
-def _kl_penalty(
-    old_logprobs: Float32[Array, "M B R C"],
-    reference_logprobs: Float32[Array, "M B R C"],
-    mask: Bool[Array, "M B R C"],
-    domain: Int32[Array, "M B"],
-    terms: DomainTerms,
-    *,
-    objective: ResolvedObjective,
-) -> Float32[Array, "M B R C"]:
-    coefficients = terms.kl_coefficients[domain][:, :, None, None, :]
-    estimates = [
-        token_kl(
-            old_logprobs,
-            reference_logprobs,
-            estimator,
-            max_difference=objective.kl_max_difference,
-            max_value=objective.kl_max,
-        )
-        for estimator in objective.kl_estimators
-    ]
-    return jnp.where(mask, (jnp.stack(estimates, axis=-1) * coefficients).sum(axis=-1), 0.0)
+def _copied(dtype: Any, params: Params) -> Params:
+    return jax.tree.map(lambda leaf: jnp.array(leaf, dtype, copy=True), params)
 
 
 def _on_host(sharding: NamedSharding, leaf: Any) -> NamedSharding:

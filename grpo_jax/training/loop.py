@@ -12,6 +12,7 @@ import time
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import jax
@@ -22,9 +23,10 @@ from grpo_jax.checkpoint.reasoning import with_reasoning_vocabulary
 from grpo_jax.config import RunConfig
 from grpo_jax.data.adaptive import outcomes_of
 from grpo_jax.data.loader import ProblemLoader
-from grpo_jax.data.prompt_lengths import prompt_length_table, prompt_metrics, write_prompt_lengths
+from grpo_jax.data.prompt_lengths import likely_longest, prompt_metrics, report_prompt_lengths
 from grpo_jax.evaluation.run_evaluations import RunEvaluations
 from grpo_jax.overrides import config_as_dict
+from grpo_jax.parallel.compile_ahead import CompileAhead
 from grpo_jax.parallel.compile_cache import keep_compiled_programs
 from grpo_jax.parallel.compile_watch import CompileWatch
 from grpo_jax.parallel.device_memory import device_bytes, memory_explained
@@ -41,6 +43,7 @@ from grpo_jax.records import ConfigError
 from grpo_jax.rewards.phases import PhaseTracker
 from grpo_jax.rewards.pool import RewardPool
 from grpo_jax.rollout.collector import RolloutCollector
+from grpo_jax.rollout.first_rollouts import compile_first_rollouts
 from grpo_jax.rollout.functions import RolloutFunctions
 from grpo_jax.rollout.replay import ReplayBuffer
 from grpo_jax.rollout.session import open_session
@@ -139,16 +142,23 @@ class _Run:
         self._pool = RewardPool(config.domains, config.rewards, config.curriculum.phases)
         stack.callback(self._pool.close)
         model, limit = load_published(config.model.path), device_bytes()
-        arch = with_reasoning_vocabulary(model, config.model).architecture
-        memory = plan_memory(config, arch, make_mesh(config.parallel).abstract_mesh, limit)
+        with_tags = with_reasoning_vocabulary(model, config.model)
+        memory = plan_memory(config, with_tags.architecture, make_mesh(config.parallel).abstract_mesh, limit)
         log = logger.info if memory.peak_bytes <= limit else logger.warning
         log("memory plan: %s", verdict(config, memory, limit))
         logger.info("sampling %d prompts x %d samples at once", memory.slots, memory.lanes)
-        session = self._session = open_session(config, model, free_bytes=memory.free_for_sampling(limit))
-        logger.info("%s, %.1f M parameters", session.arch.family, session.arch.num_parameters / 1e6)
-        self._loader = ProblemLoader(config, session.tokenizer, jax.process_index(), jax.process_count())
+        self._loader = ProblemLoader(config, with_tags.tokenizer, jax.process_index(), jax.process_count())
         self._total_steps = self._loader.num_steps
-        self._report_prompt_lengths()
+        lengths = self._loader.prompt_lengths()
+        report_prompt_lengths(lengths, config.data.max_prompt_tokens, folder.prompt_lengths if is_main() else None)
+        longest_prompt = likely_longest(lengths, config.data.prompts_per_step, config.data.max_prompt_tokens)
+        ahead = self._ahead = CompileAhead(config.parallel.compile_ahead)
+        stack.callback(ahead.close)
+        compile_sampler = partial(compile_first_rollouts, config, ahead, longest_prompt)
+        session = self._session = open_session(
+            config, model, free_bytes=memory.free_for_sampling(limit), before_weights=compile_sampler
+        )
+        logger.info("%s, %.1f M parameters", session.arch.family, session.arch.num_parameters / 1e6)
         self._phases = PhaseTracker(config.curriculum.phases, config.domains, self._total_steps)
         self._invalid = InvalidWatch(config.rewards)
         self._learner = Learner(config, session, self._total_steps, folder.nonfinite)
@@ -173,6 +183,7 @@ class _Run:
         self._checkpoints = RunCheckpoints(config, folder, resume, parts, session.token_map)
         stack.callback(self._checkpoints.close)
         self._done, self._state = self._start()
+        self._learner.compile_ahead(ahead, longest_prompt)
         self._pool.wait_ready()
         if is_main():
             folder.write_config(config_as_dict(config))
@@ -200,6 +211,7 @@ class _Run:
             with self._log.profiled(step):
                 metrics = self._step(step)
             self._compiling.first_step_done()
+            self._ahead.check()
             figures = self._evaluate_if_due(step)
             self._log.write(step, {**metrics, **figures, **self._compiling.take()})
             self._done = step
@@ -265,14 +277,6 @@ class _Run:
             metrics |= self._twin_usage.observe(collected.groups)
         self._phases.observe(step, metrics)
         return metrics if phase is None else {**metrics, "curriculum/phase": float(phase)}
-
-    def _report_prompt_lengths(self) -> None:
-        """Write the table of prompt lengths to the run's folder and the log."""
-        lengths, limit = self._loader.prompt_lengths(), self._config.data.max_prompt_tokens
-        if is_main():
-            write_prompt_lengths(self._folder.prompt_lengths, lengths, limit)
-        for line in prompt_length_table(lengths, limit).splitlines():
-            logger.info("%s", line)
 
     def _start(self) -> tuple[int, TrainState]:
         """Steps done and the state to go on with; cuts the log back to there."""

@@ -6,6 +6,7 @@ import json
 
 from grpo_jax.data.prompt_encoder import PromptEncoder
 from grpo_jax.data.prompt_lengths import (
+    likely_longest,
     measure_prompt_lengths,
     prompt_length_table,
     prompt_metrics,
@@ -78,3 +79,12 @@ def test_metrics_of_a_step_by_domain():
         "prompt_length/code/dropped": 0.0,
         "prompt_length/other/dropped": 1.0,
     }
+
+
+def test_the_likely_longest_prompt_grows_with_the_number_drawn_up_to_the_limit():
+    lengths = measure_prompt_lengths({"plain": problems("plain", range(1, 101))}, encoder(1000, "drop"))
+    own = lengths["plain"]
+    found = [likely_longest(lengths, count, 1000) for count in (1, 5, 40, 1000)]
+    # Of 5 draws the longest is below the quantile 0.87 at even odds, of 40 below 0.983.
+    assert found == [own.percentiles[50], own.percentiles[90], own.percentiles[99], own.longest]
+    assert likely_longest(lengths, 1000, own.longest - 1) == own.longest - 1

@@ -22,11 +22,13 @@ from grpo_jax.config import (
     TrainingConfig,
 )
 from grpo_jax.models.lora import LoraSpec
+from grpo_jax.parallel.compile_ahead import CompileAhead
 from grpo_jax.replay_config import ReplayConfig
 from grpo_jax.rollout.replay import ReplayedGroup
 from grpo_jax.training.learner import Learner
 from grpo_jax.training.nonfinite import NonFiniteError
 from grpo_jax.training.step_metrics import objective_metrics
+from tests.fakes.compiled_ahead import compilations, finish
 from tests.fakes.groups import random_groups, with_logprobs
 from tests.fakes.tiny_session import tiny_session
 
@@ -325,6 +327,25 @@ def test_four_devices_make_the_same_step_as_one():
     # Adam's first step is the sign of the gradient, so that rounding of a zero may move a weight by twice the rate.
     pairs = zip(jax.tree.leaves(one), jax.tree.leaves(four), strict=True)
     assert np.quantile(np.concatenate([np.abs(a - b).ravel() for a, b in pairs]), 0.99) < 1e-4
+
+
+@pytest.mark.parametrize(
+    ("num_devices", "parallel"),
+    [(1, ParallelConfig()), pytest.param(4, ParallelConfig(fsdp=2, tensor=2), marks=pytest.mark.slow)],
+)
+def test_a_step_runs_what_was_compiled_ahead(num_devices, parallel, caplog):
+    caplog.set_level(logging.INFO)
+    session, thread = tiny_session(parallel, num_devices), CompileAhead(threads=1)
+    learner = make_learner(session, epochs=2)
+    learner.compile_ahead(thread, longest_prompt=10)
+    finish(thread)
+    state = learner.initial_state(session.params)
+    with compilations() as names:
+        learner.learn(state, GROUPS, 1)
+    assert not {"jit(score)", "jit(update)"} & set(names)
+    thread.check()
+    assert "compiled ahead" not in caplog.text
+    thread.close()
 
 
 def test_abstract_state_is_that_of_the_initial_one(minibatched):
