@@ -32,5 +32,6 @@ install_quickstart_model
 ruff check .
 ruff format --check .
 pyright
-# By file, since tests of one file share what they set up.
-python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile "$@"
+# By file, since tests of one file share what they set up; in the order of their names, since files of few tests, which
+# xdist would start last, are those of whole runs and take longest.
+python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder "$@"
