@@ -109,7 +109,7 @@ def write_problems(path: Path) -> Path:
     return path
 
 
-def config_of(folder: Path, steps: int, learning_rate: float = 3e-3) -> RunConfig:
+def config_of(folder: Path, steps: int, learning_rate: float = 2e-3) -> RunConfig:
     """Games of 6 guesses of one word each, one that the answers allow worth 0.2; 32 secrets a step, 16 games each."""
     problems = write_problems(folder / "secrets.jsonl")
     return RunConfig(
@@ -140,7 +140,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", type=Path, default=Path("out/guessing_game"))
     parser.add_argument("--steps", type=int, default=150)
-    parser.add_argument("--learning-rate", type=float, default=3e-3)
+    parser.add_argument("--learning-rate", type=float, default=2e-3)
     arguments = parser.parse_args()
     from grpo_jax import train
 
