@@ -47,9 +47,9 @@ class Keys(NamedTuple):
 
     k: Float[Array, "B K *J S H"]
     v: Float[Array, "B K *J S H"]
-    positions: Int32[Array, "B #J S"]
-    segments: Int32[Array, "B #J S"]
-    query_segments: Int32[Array, "B #J T"]
+    positions: Int32[Array, " B #J S"]
+    segments: Int32[Array, " B #J S"]
+    query_segments: Int32[Array, " B #J T"]
 
 
 def attend_lines(
@@ -110,7 +110,7 @@ class _Queries(NamedTuple):
 
     q: Float[Array, "B K J G t H"]
     positions: Int32[Array, "B J t"]
-    segments: tuple[Int32[Array, "B #J t"], ...]
+    segments: tuple[Int32[Array, " B #J t"], ...]
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(4,))
@@ -225,7 +225,7 @@ def _gradients(
 
 
 def _visible(
-    positions: Int[Array, "B J t"], segments: Int[Array, "B #J t"], keys: Keys, window: Array | None
+    positions: Int[Array, "B J t"], segments: Int[Array, " B #J t"], keys: Keys, window: Array | None
 ) -> Bool[Array, "B J t s"]:
     same = segments[..., :, None] == keys.segments[..., None, :]
     return same & causal_mask(positions, keys.positions, window)

@@ -111,7 +111,7 @@ def block_size(inputs: int) -> int:
     return gcd(inputs, BLOCK)
 
 
-def quantized(weights: Float[Array, "L *dims"], num_outputs: int, kind: Quantization) -> Params:
+def quantized(weights: Float[Array, " L *dims"], num_outputs: int, kind: Quantization) -> Params:
     """Codes and scales of a stacked matrix, as `QuantizedMatrix` holds them: {"codes": ..., "scales": ...}."""
     wide = weights.astype(jnp.float32)
     last_input = wide.ndim - num_outputs - 1

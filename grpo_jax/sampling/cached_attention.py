@@ -28,8 +28,8 @@ KeysValues = tuple[Float[Array, "..."], Float[Array, "..."]]
 class Span(NamedTuple):
     """Positions [first, end) of a part that a lane's query sees; none where end <= first."""
 
-    first: Int32[Array, "N #C"]
-    end: Int32[Array, "N #C"]
+    first: Int32[Array, " N #C"]
+    end: Int32[Array, " N #C"]
 
 
 class Spans(NamedTuple):
@@ -77,6 +77,6 @@ def attend_cached(
     return merge_parts(to_prompt, to_own, to_stage, dtype=q.dtype).reshape(q.shape)
 
 
-def _visible(span: Span, part: KeysValues) -> Bool[Array, "N #C columns"]:
+def _visible(span: Span, part: KeysValues) -> Bool[Array, " N #C columns"]:
     num_columns = part[0].shape[-2]
     return visible_columns(jnp.arange(num_columns), span.first[..., None], span.end[..., None], num_columns)
