@@ -34,6 +34,7 @@ from grpo_jax.models.architecture import Architecture
 from grpo_jax.models.tokenizer import HuggingFaceTokenizer
 from grpo_jax.models.transformer import Transformer, split
 from grpo_jax.rollout_config import RolloutConfig
+from tests.fakes.tiny_model import llama_config
 
 HIGHEST = 64
 WORDS = ["<pad>", "<stop>", "<game>", "<player>", "?", "guess", "higher", "lower", "number"]
@@ -69,24 +70,7 @@ def write_model(folder: Path, seed: int = 0) -> Path:
         mlp_size=192,
         max_positions=128,
     )
-    config = {
-        "model_type": "llama",
-        "vocab_size": arch.vocab_size,
-        "hidden_size": arch.width,
-        "intermediate_size": arch.mlp_size,
-        "num_hidden_layers": arch.num_layers,
-        "num_attention_heads": arch.num_heads,
-        "num_key_value_heads": arch.num_kv_heads,
-        "head_dim": arch.head_size,
-        "hidden_act": "silu",
-        "rms_norm_eps": arch.norm_epsilon,
-        "rope_theta": arch.rope_theta,
-        "max_position_embeddings": arch.max_positions,
-        "tie_word_embeddings": arch.tied_embeddings,
-        "eos_token_id": 1,
-        "pad_token_id": 0,
-        "bos_token_id": None,
-    }
+    config = llama_config(arch, stop_id=1, pad_id=0)
     params = split(Transformer(arch, rngs=nnx.Rngs(jax.random.key(seed))))[1]
     export_hugging_face(folder, arch, params, tokenizer, config, dtype="float32")
     return folder

@@ -48,7 +48,14 @@ def _initialiser(arch: Architecture) -> Callable[[int], Params]:
 def write_tiny_model(folder: str | Path, seed: int = 0) -> Path:
     """Write a complete Hugging Face folder of the tiny model, float32 weights and byte tokenizer; returns its path."""
     arch = tiny_architecture()
-    config = {
+    config = llama_config(arch, stop_id=STOP_ID, pad_id=PAD_ID)
+    export_hugging_face(folder, arch, tiny_params(arch, seed), ByteTokenizer(), config, dtype="float32")
+    return Path(folder)
+
+
+def llama_config(arch: Architecture, *, stop_id: int, pad_id: int) -> dict[str, Any]:
+    """What `config.json` says of an architecture of the llama family."""
+    return {
         "model_type": "llama",
         "vocab_size": arch.vocab_size,
         "hidden_size": arch.width,
@@ -62,9 +69,7 @@ def write_tiny_model(folder: str | Path, seed: int = 0) -> Path:
         "rope_theta": arch.rope_theta,
         "max_position_embeddings": arch.max_positions,
         "tie_word_embeddings": arch.tied_embeddings,
-        "eos_token_id": STOP_ID,
-        "pad_token_id": PAD_ID,
+        "eos_token_id": stop_id,
+        "pad_token_id": pad_id,
         "bos_token_id": None,
     }
-    export_hugging_face(folder, arch, tiny_params(arch, seed), ByteTokenizer(), config, dtype="float32")
-    return Path(folder)
