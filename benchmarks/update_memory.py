@@ -32,17 +32,9 @@ from typing import Any
 import jax
 
 from benchmarks.process_memory import MEBIBYTE, forget_peak, process_memory
-from benchmarks.update_program import UpdateProgram, compile_update, random_inputs, random_state
+from benchmarks.update_program import UpdateProgram, compile_update, random_inputs, random_state, update_config
 from grpo_jax.bench.shapes import published_shape
-from grpo_jax.config import (
-    DataConfig,
-    Domain,
-    ModelConfig,
-    ParallelConfig,
-    RunConfig,
-    SamplingConfig,
-    TrainingConfig,
-)
+from grpo_jax.config import ModelConfig, ParallelConfig, RunConfig
 from grpo_jax.models.architecture import Architecture
 from grpo_jax.objective.vocabulary_tiles import tile_shape
 from grpo_jax.parallel.mesh import make_mesh
@@ -53,12 +45,13 @@ _BYTES = {"f32": 4, "bf16": 2, "f16": 2, "s32": 4, "u32": 4, "pred": 1, "s8": 1,
 
 def make_config(microbatch_tokens: int, remat: Any = "block") -> RunConfig:
     """The update that is measured."""
-    return RunConfig(
-        domains={"plain": Domain()},
-        model=ModelConfig(dtype="float32", remat=remat),
-        data=DataConfig(prompts_per_step=8, max_prompt_tokens=128),
-        sampling=SamplingConfig(group_size=8, max_completion_tokens=128),
-        training=TrainingConfig(microbatch_tokens=microbatch_tokens),
+    return update_config(
+        ModelConfig(dtype="float32", remat=remat),
+        prompts=8,
+        prompt_tokens=128,
+        group_size=8,
+        completion_tokens=128,
+        microbatch_tokens=microbatch_tokens,
     )
 
 

@@ -27,18 +27,10 @@ from typing import Any, get_args
 import jax
 import jax.numpy as jnp
 
-from benchmarks.update_program import compile_update, random_inputs, random_state
+from benchmarks.update_program import compile_update, random_inputs, random_state, update_config
 from grpo_jax.bench.device_rates import measure_rates
 from grpo_jax.bench.shapes import published_shape
-from grpo_jax.config import (
-    DataConfig,
-    Domain,
-    ModelConfig,
-    ParallelConfig,
-    RunConfig,
-    SamplingConfig,
-    TrainingConfig,
-)
+from grpo_jax.config import ModelConfig, ParallelConfig, RunConfig
 from grpo_jax.model_config import Remat
 from grpo_jax.models.architecture import Architecture
 from grpo_jax.models.update_attention_choice import choose_update_attention
@@ -60,12 +52,13 @@ def make_config(on_accelerator: bool, remat: Remat, attention: Any) -> RunConfig
     """The update that is measured."""
     prompt, tokens, group, microbatch = (256, 512, 16, 16_384) if on_accelerator else (64, 64, 8, 2048)
     dtype: Any = "bfloat16" if on_accelerator else "float32"
-    return RunConfig(
-        domains={"plain": Domain()},
-        model=ModelConfig(dtype=dtype, remat=remat, attention=attention),
-        data=DataConfig(prompts_per_step=4, max_prompt_tokens=prompt),
-        sampling=SamplingConfig(group_size=group, max_completion_tokens=tokens),
-        training=TrainingConfig(microbatch_tokens=microbatch),
+    return update_config(
+        ModelConfig(dtype=dtype, remat=remat, attention=attention),
+        prompts=4,
+        prompt_tokens=prompt,
+        group_size=group,
+        completion_tokens=tokens,
+        microbatch_tokens=microbatch,
     )
 
 

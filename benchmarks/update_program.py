@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from grpo_jax.config import RunConfig
+from grpo_jax.config import DataConfig, Domain, ModelConfig, RunConfig, SamplingConfig, TrainingConfig
 from grpo_jax.models.architecture import Architecture
 from grpo_jax.models.kernel_attention import XLA_UPDATE_ATTENTION, UpdateAttention
 from grpo_jax.models.lora import adapters_of, lora_spec
@@ -57,6 +57,34 @@ class UpdateProgram:
         """XLA's account of one device: arguments, the batch among them, and temporary memory."""
         analysis = self.compiled.memory_analysis()
         return analysis.argument_size_in_bytes + analysis.temp_size_in_bytes
+
+
+def update_config(
+    model: ModelConfig,
+    *,
+    prompts: int,
+    prompt_tokens: int,
+    group_size: int,
+    completion_tokens: int,
+    microbatch_tokens: int,
+) -> RunConfig:
+    """A run of one domain without KL, of which only the update is of interest.
+
+    Args:
+        model: How it computes.
+        prompts: A step.
+        prompt_tokens: Of the longest prompt.
+        group_size: Completions of each prompt.
+        completion_tokens: Of the longest completion.
+        microbatch_tokens: Held at once.
+    """
+    return RunConfig(
+        domains={"plain": Domain()},
+        model=model,
+        data=DataConfig(prompts_per_step=prompts, max_prompt_tokens=prompt_tokens),
+        sampling=SamplingConfig(group_size=group_size, max_completion_tokens=completion_tokens),
+        training=TrainingConfig(microbatch_tokens=microbatch_tokens),
+    )
 
 
 def compile_update(
