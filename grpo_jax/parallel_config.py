@@ -16,6 +16,10 @@ class ParallelConfig:
     """Devices that share one copy of weights and optimizer state."""
     tensor: int = 1
     """Devices that share each matrix product."""
+    rollout_devices: int | None = None
+    """Devices, of all there are, that sample and do nothing else; the others train, and `data`, `fsdp` and `tensor` lay
+    those out. Each group of `tensor` devices has the weights whole and samples prompts of its own. It pays with
+    `rollout.max_staleness`, which has both at work at once. None samples on all the devices that train."""
     distributed: Literal["auto", "always", "never"] = "auto"
     """Whether to connect to the run's other processes: `auto` does where `coordinator`, JAX_COORDINATOR_ADDRESS, Slurm,
     Open MPI or a multi-host TPU job says that there are any; `always` leaves it to JAX to find them, as on a TPU

@@ -173,10 +173,10 @@ def _sampling(
     tokens = sum(map(sum, lengths))
     decode_seconds = seconds - prefill_time
     load = _load(config, session, workload, lengths)
-    cost = model_cost(session.arch, np.dtype(session.dtype).itemsize, session.mesh.shape["tensor"])
-    limits = {name: limit * batch_multiple(session.mesh) for name, limit in decode_limits(cost, rates, load).items()}
+    cost = model_cost(session.arch, np.dtype(session.dtype).itemsize, engine.mesh.shape["tensor"])
+    limits = {name: limit * batch_multiple(engine.mesh) for name, limit in decode_limits(cost, rates, load).items()}
     least = decode_step(cost, rates, load)
-    least_prefill = prefill_seconds(cost, rates, workload.prompt_tokens / batch_multiple(session.mesh))
+    least_prefill = prefill_seconds(cost, rates, workload.prompt_tokens / batch_multiple(engine.mesh))
     decode_rate = tokens / decode_seconds
     return {
         "rollout_seconds": seconds,
@@ -206,7 +206,7 @@ def _load(config: RunConfig, session: Session, workload: Workload, lengths: Sequ
     slots, lanes_a_slot = session.engine.batch_shape(num_prompts, group)
     flat = np.array([length for own in lengths for length in own], np.float64)
     return DecodeLoad(
-        lanes=slots * lanes_a_slot / batch_multiple(session.mesh),
+        lanes=slots * lanes_a_slot / batch_multiple(session.engine.mesh),
         group=lanes_a_slot,
         prompt_tokens=workload.prompt_tokens / num_prompts,
         own_tokens=float((flat * (flat + 1) / 2).sum() / flat.sum()),

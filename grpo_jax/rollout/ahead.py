@@ -118,9 +118,15 @@ class SamplingAhead:
         prompts = tuple(group.prompt for group in chosen)
         return StepRollouts(prompts, collected, (), 0, drawn - start, metrics)
 
-    def meanwhile(self) -> None:
-        """Sample another chunk of what is in flight."""
-        if self._goes_on:
+    def meanwhile(self, under_way: Any = ()) -> None:
+        """Sample another chunk of what is in flight; with devices of its own, until what is under way is there."""
+        if not self._goes_on:
+            return
+        self._sampling.advance()
+        apart = self._config.parallel.rollout_devices is not None
+        while apart and not all(leaf.is_ready() for leaf in jax.tree.leaves(under_way)):
+            if self._sampling.idle:
+                self._sampling.wait(_LOOK_SECONDS)
             self._sampling.advance()
 
     def pause(self) -> None:

@@ -25,7 +25,7 @@ from grpo_jax.models.vocabulary import TokenMap
 from grpo_jax.parallel.compile_ahead import shapes_of
 from grpo_jax.parallel.compile_cache import keep_compiled_programs
 from grpo_jax.parallel.device_memory import device_bytes
-from grpo_jax.parallel.mesh import make_mesh
+from grpo_jax.parallel.mesh import make_mesh, make_rollout_mesh
 from grpo_jax.parallel.rules import param_shardings
 from grpo_jax.records import ConfigError
 from grpo_jax.rollout.requests import check_stops
@@ -52,9 +52,9 @@ class Session:
             where they are frozen.
         tokenizer: The model's.
         hf_config: Its `config.json`, for export.
-        mesh: Devices.
+        mesh: Devices that hold the weights; those that sample are the engine's.
         dtype: Compute dtype.
-        engine: Sampler on this mesh.
+        engine: Sampler.
         lora: The adapters, or None where all weights are trained.
         token_map: The reasoning vocabulary, or None where there is none.
         tags: Its automaton.
@@ -96,16 +96,19 @@ def open_session(
         ConfigError: The model or the mesh cannot be had as configured, or a limit exceeds the model's context.
     """
     keep_compiled_programs(config.parallel.compile_cache)
-    mesh = make_mesh(config.parallel)
+    mesh, rollout_mesh = make_mesh(config.parallel), make_rollout_mesh(config.parallel)
     model = with_reasoning_vocabulary(published or load_published(config.model.path), config.model)
     tags = reasoning_tags(model)
     arch, tokenizer = model.architecture, model.tokenizer
     _check_context(config, arch)
     dtype = DTYPES[config.model.dtype]
-    attention = choose_decode_attention(config.model.attention, arch, mesh, dtype, config.sampling.chunk_tokens)
+    attention = choose_decode_attention(config.model.attention, arch, rollout_mesh, dtype, config.sampling.chunk_tokens)
     check_stops(config, tokenizer)
     base_graph, shapes, names = abstract_params(arch)
-    memory = _lane_memory(config, arch, mesh, shapes, names, free_bytes)
+    if free_bytes is None:
+        held = 0 if rollout_mesh != mesh else _weight_bytes(mesh, shapes, names)
+        free_bytes = device_bytes() - held
+    memory = _lane_memory(config, arch, rollout_mesh, free_bytes)
     lora = lora_spec(config.model.lora)
     settings = [config.sampling_of(domain) for domain in config.domains] or [config.sampling]
     engine = SamplingEngine(
@@ -113,7 +116,7 @@ def open_session(
             arch,
             shapes,
             names,
-            mesh,
+            rollout_mesh,
             dtype=dtype,
             stop_ids=tokenizer.stop_ids,
             pad_id=tokenizer.pad_id,
@@ -124,6 +127,7 @@ def open_session(
             lora=lora,
             attention=attention,
             tags=tags,
+            training_mesh=mesh,
         ),
         slots=config.sampling.slots,
         lanes=config.sampling.lanes,
@@ -168,15 +172,16 @@ def placed_shapes(mesh: Mesh, shapes: Params, names: Params) -> Params:
     )
 
 
-def _lane_memory(
-    config: RunConfig, arch: Architecture, mesh: Mesh, shapes: Params, names: Params, free_bytes: int | None
-) -> LaneMemory:
+def _weight_bytes(mesh: Mesh, shapes: Params, names: Params) -> int:
+    """Of one device's share in float32."""
+    sizes = jax.tree.map(
+        lambda leaf, sharding: prod(sharding.shard_shape(leaf.shape)), shapes, param_shardings(mesh, shapes, names)
+    )
+    return 4 * sum(jax.tree.leaves(sizes))
+
+
+def _lane_memory(config: RunConfig, arch: Architecture, mesh: Mesh, free_bytes: int) -> LaneMemory:
     itemsize = jnp.dtype(DTYPES[config.model.dtype]).itemsize
-    if free_bytes is None:
-        sizes = jax.tree.map(
-            lambda leaf, sharding: prod(sharding.shard_shape(leaf.shape)), shapes, param_shardings(mesh, shapes, names)
-        )
-        free_bytes = device_bytes() - 4 * sum(jax.tree.leaves(sizes))
     return lane_memory(
         arch,
         mesh,

@@ -55,8 +55,12 @@ class StepSource(Protocol):
         """
         ...
 
-    def meanwhile(self) -> None:
-        """Use the time while a step is learned from."""
+    def meanwhile(self, under_way: Any = ()) -> None:
+        """Use the time while a step is learned from.
+
+        Args:
+            under_way: Arrays that the devices of training are at work on.
+        """
         ...
 
     def pause(self) -> None:
@@ -116,7 +120,7 @@ class OnPolicy:
             prompts, refilled.collected, refilled.discarded, refilled.rounds, drawn - start, self._loader.metrics()
         )
 
-    def meanwhile(self) -> None:
+    def meanwhile(self, under_way: Any = ()) -> None:
         """Nothing can be sampled before the step's updates."""
 
     def pause(self) -> None:

@@ -4,6 +4,9 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
+import jax
+from jax.sharding import Mesh
+
 from grpo_jax.models.transformer import Params
 from grpo_jax.parallel.compile_ahead import CompileAhead
 from grpo_jax.sampling.first_batch import compile_first_batch
@@ -49,9 +52,17 @@ class SamplingEngine:
         """Programs compiled so far, by name; `chunk` is decode."""
         return self._programs.num_compiled
 
+    @property
+    def mesh(self) -> Mesh:
+        """Devices that sample."""
+        return self._programs.mesh
+
     def serve(self, params: Params) -> ServingWeights:
-        """The rollout copy of the weights: adapters merged, cast, unstacked and resharded by one program."""
-        return self._programs.serve(params)
+        """The rollout copy of the weights: adapters merged, cast, unstacked and resharded by one program.
+
+        Where sampling has devices of its own, the copy then goes to them.
+        """
+        return jax.device_put(self._programs.serve(params), self._programs.serving_shardings)
 
     def compile_ahead(self, thread: CompileAhead, params: Params, *, room: Room, num_prompts: int) -> None:
         """Have the programs compiled that a run's first batch needs.

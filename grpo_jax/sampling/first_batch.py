@@ -8,6 +8,7 @@ the compiling thread and returns the shapes of its result. So whatever decides a
 
 from typing import Any
 
+import jax
 import numpy as np
 
 from grpo_jax.models.transformer import Params
@@ -41,7 +42,11 @@ def compile_first_batch(
         num_lanes: Samples of a prompt decoded at once.
     """
     shapes: Any = _Shapes(programs, thread)
-    weights = shapes.serve(params)
+    weights = jax.tree.map(
+        lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
+        shapes.serve(params),
+        programs.serving_shardings,
+    )
     table = SlotTable(num_slots, num_lanes, programs.num_shards)
     state = LaneState(shapes, room, table, seed=0)
     request = SampleRequest(np.zeros(room.prompt_tokens, np.int32), "", 1.0, room.completion_tokens)

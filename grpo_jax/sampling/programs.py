@@ -36,6 +36,7 @@ class Programs:
     """Compiled programs, each compiled when first used with a shape, and the settings that are fixed with them.
 
     Attributes:
+        mesh: Devices that sample.
         by_slot: Sharding of arrays whose first dim is the slots.
         replicated: Sharding of what every device holds.
         num_shards: Parts that the slots are split into; their number is a multiple of it.
@@ -49,7 +50,9 @@ class Programs:
         num_compiled: Programs compiled so far, by name.
         tags: Automaton of the reasoning tags; None for a model without twins.
         tag_table: The same on the devices.
-        serve: Parameters to serving weights.
+        serve: Parameters to serving weights, where the parameters are.
+        serving_shardings: Of these on the devices that sample. Both meshes hold the same parts, so that each part goes
+            from a device to a device; else all would pass the host.
         prefill, chunk, empty_state, put_groups, resize, compact, prefill_prefixes, put_prefixes: The functions of
             `prefill.py`, `decode.py`, `state.py` and `prefix.py`; those that change lanes take them over.
     """
@@ -72,6 +75,7 @@ class Programs:
         attention: DecodeAttention = XLA_ATTENTION,
         chunks_ahead: int | None = None,
         tags: ReasoningTags | None = None,
+        training_mesh: Mesh | None = None,
     ):
         """Set the programs up; nothing is compiled.
 
@@ -94,7 +98,9 @@ class Programs:
             chunks_ahead: 0 or 1; None is 1, and 0 on a CPU, which has no idle time to hide: there a chunk for lanes
                 that are known to have ended a chunk later costs 10 to 20 % more lane-steps.
             tags: Of a model with a reasoning vocabulary.
+            training_mesh: Where the parameters of `serve` are; None is `mesh`. Its axis `tensor` has the same size.
         """
+        self.mesh = mesh
         self.by_slot, self.num_shards = batch_sharding(mesh), batch_multiple(mesh)
         self.replicated = replicated(mesh)
         self.stop_ids = tuple(sorted(set(stop_ids)))
@@ -112,11 +118,13 @@ class Programs:
         # A vocabulary that no device shares needs no padding.
         head_rows = padded_vocab(arch.vocab_size, mesh) if mesh.shape["tensor"] > 1 else arch.vocab_size
         view = partial(serving_view, arch=arch, dtype=dtype, head_rows=head_rows)
+        made_on, served_names = training_mesh or mesh, serving_names(names, arch)
         self.serve = self._program(
             "serve",
             partial(view, lora=lora),
-            out_shardings=param_shardings(mesh, jax.eval_shape(view, shapes), serving_names(names, arch)),
+            out_shardings=param_shardings(made_on, jax.eval_shape(view, shapes), served_names),
         )
+        self.serving_shardings = param_shardings(mesh, jax.eval_shape(view, shapes), served_names)
         prompt_kv, own_kv = _cache_shardings(arch, mesh)
         slots = Slots._make([prompt_kv, *[self.by_slot] * (len(Slots._fields) - 1)])
         lanes = Lanes._make([own_kv, *[self.by_slot] * (len(Lanes._fields) - 1)])

@@ -177,7 +177,7 @@ class Learner:
         step: int,
         domains: Mapping[str, Domain] | None = None,
         replayed: Sequence[ReplayedGroup] = (),
-        meanwhile: Callable[[], None] = lambda: None,
+        meanwhile: Callable[[Any], None] = lambda _: None,
     ) -> tuple[TrainState, Learned]:
         """Run the updates of one step. `state` is donated.
 
@@ -187,7 +187,7 @@ class Learner:
             step: For the message of a failure.
             domains: With the weights of the rewards at this step; default those of the config.
             replayed: At most `replay.groups_per_step`; places left over are in the update without counting.
-            meanwhile: Called once for every update, while the device is at work on it.
+            meanwhile: Called once for every update, with what it will return, while the device is at work on it.
 
         Raises:
             NonFiniteError: A loss or gradient is not finite; names the step, parameters and problems.
@@ -219,7 +219,7 @@ class Learner:
         for _ in range(self._config.training.epochs):
             for b, inputs in enumerate(map(UpdateInputs, batches, old, references)):
                 state, output = self._programs.update(state=state, frozen=self._frozen, inputs=inputs, terms=terms)
-                meanwhile()
+                meanwhile(output)
                 outputs.append(fetch(output))
                 if not _is_finite(outputs[-1]):
                     self._handle_nonfinite(outputs[-1], step, len(outputs), minibatches, b)

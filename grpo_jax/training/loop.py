@@ -31,7 +31,7 @@ from grpo_jax.parallel.compile_cache import keep_compiled_programs
 from grpo_jax.parallel.compile_watch import CompileWatch
 from grpo_jax.parallel.device_memory import device_bytes, memory_explained
 from grpo_jax.parallel.device_peaks import peak_flops_of_all
-from grpo_jax.parallel.mesh import make_mesh
+from grpo_jax.parallel.mesh import make_mesh, make_rollout_mesh
 from grpo_jax.parallel.processes import (
     any_process,
     is_main,
@@ -143,7 +143,8 @@ class _Run:
         stack.callback(self._pool.close)
         model, limit = load_published(config.model.path), device_bytes()
         with_tags = with_reasoning_vocabulary(model, config.model)
-        memory = plan_memory(config, with_tags.architecture, make_mesh(config.parallel).abstract_mesh, limit)
+        meshes = make_mesh(config.parallel).abstract_mesh, make_rollout_mesh(config.parallel).abstract_mesh
+        memory = plan_memory(config, with_tags.architecture, meshes[0], limit, meshes[1])
         log = logger.info if memory.peak_bytes <= limit else logger.warning
         log("memory plan: %s", verdict(config, memory, limit))
         logger.info("sampling %d prompts x %d samples at once", memory.slots, memory.lanes)

@@ -46,6 +46,8 @@ class MemoryPlan:
         slots: Prompts sampled at once, over all devices.
         lanes: Samples of each of them at once.
         together: Whether sampling keeps what it holds while a step is learned from, as `rollout.max_staleness` asks.
+        apart: Whether other devices sample, as `parallel.rollout_devices` asks.
+        served: Beside the state before a step's sampling, where others sample: the serving weights on their way.
     """
 
     state: dict[str, int]
@@ -59,19 +61,31 @@ class MemoryPlan:
     slots: int
     lanes: int
     together: bool = False
+    apart: bool = False
+    served: int = 0
 
     @property
     def peak_bytes(self) -> int:
-        """The higher of the two peaks, or both together."""
+        """The higher of the two peaks, or both together; where other devices sample, of either kind."""
         parts = sum(self.sampling.values()), sum(self.update.values())
+        if self.apart:
+            return max(parts[0], sum(self.state.values()) + max(parts[1], self.served))
         return sum(self.state.values()) + (sum(parts) if self.together else max(parts))
 
     def free_for_sampling(self, limit: int) -> int:
         """What is left of so many bytes beside all that stays while sampling."""
+        if self.apart:
+            return limit
         return limit - sum(self.state.values()) - (sum(self.update.values()) if self.together else 0)
 
 
-def plan_memory(config: RunConfig, arch: Architecture, mesh: AbstractMesh, limit: int | None = None) -> MemoryPlan:
+def plan_memory(
+    config: RunConfig,
+    arch: Architecture,
+    mesh: AbstractMesh,
+    limit: int | None = None,
+    rollout_mesh: AbstractMesh | None = None,
+) -> MemoryPlan:
     """Work out the memory of the longest prompts and completions that the config allows.
 
     Args:
@@ -79,7 +93,9 @@ def plan_memory(config: RunConfig, arch: Architecture, mesh: AbstractMesh, limit
         arch: Its model.
         mesh: Sizes of the axes; devices are not needed.
         limit: Bytes of a device, which lanes are chosen by where the config leaves them open; None takes all samples.
+        rollout_mesh: Of the devices that sample, with `parallel.rollout_devices`; None are the same.
     """
+    apart = config.parallel.rollout_devices is not None
     width = jnp.dtype(config.model.dtype).itemsize
     batch_shards = prod(mesh.shape[axis] for axis in MESH_AXES["batch"])
     _, shapes, names = abstract_params(arch)
@@ -112,10 +128,12 @@ def plan_memory(config: RunConfig, arch: Architecture, mesh: AbstractMesh, limit
         host=moments if on_host else 0,
         slots=0,
         lanes=0,
-        together=config.rollout.max_staleness > 0,
+        together=config.rollout.max_staleness > 0 and not apart,
+        apart=apart,
+        served=width * (arch.num_parameters // mesh.shape["tensor"]) if apart else 0,
     )
     free = None if limit is None else plan.free_for_sampling(limit)
-    sampling, slots, lanes = _sampling_bytes(config, arch, width, mesh, free)
+    sampling, slots, lanes = _sampling_bytes(config, arch, width, rollout_mesh or mesh, free)
     return replace(plan, sampling=sampling, slots=slots, lanes=lanes)
 
 
