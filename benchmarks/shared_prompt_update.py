@@ -96,7 +96,7 @@ def main() -> None:
     parser.add_argument("--without-plain", action="store_true", help="leave out what holds all logits")
     parser.add_argument("--output", type=Path, help="JSON file for the figures")
     arguments = parser.parse_args()
-    graph, shapes, _ = abstract_params(replace(ARCH, num_layers=arguments.layers))
+    graph, shapes, _ = abstract_params(replace(ARCH, num_layers=arguments.layers, sliding_layers=()))
     rng = np.random.default_rng(1)
     params = jax.tree.map(lambda leaf: jnp.asarray(rng.normal(0, 0.02, leaf.shape), jnp.float32), shapes)
     settings, domains = ObjectiveConfig(aggregation="token_mean"), {"plain": Domain()}
