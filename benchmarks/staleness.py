@@ -8,8 +8,8 @@
 Measured: the steps of a run of a tiny model over three domains of equal weight, with `rollout.max_staleness=0` and then
 with 1, on the same problems. Every rollout of one domain waits 0 to `--seconds` seconds: for its reward, as many at
 once as the host has cores for workers, or with `--waiting rollouts` between two turns of its rollout function, all of
-them at once. A run's time is that of its steps after the first `--warmup`, which compile. The mix is exact where after every step the groups
-trained so far of each domain are within 1 of its share of all.
+them at once. A run's time is that of its steps after the first `--warmup`, which compile. The mix is exact where after
+every step the groups trained so far of each domain are within 1 of its share of all.
 """
 
 import argparse
