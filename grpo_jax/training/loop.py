@@ -212,7 +212,8 @@ class _Run:
             with self._log.profiled(step):
                 metrics = self._step(step)
             self._compiling.first_step_done()
-            self._ahead.check()
+            with memory_explained("compiling", memory_settings(self._config)):
+                self._ahead.check()
             figures = self._evaluate_if_due(step)
             self._log.write(step, {**metrics, **figures, **self._compiling.take()})
             self._done = step
