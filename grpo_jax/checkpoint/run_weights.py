@@ -52,7 +52,10 @@ def _checkpoint_folder(run: epath.Path) -> str:
     file = run / "config.json"
     if not file.is_file():
         return ""
-    return json.loads(file.read_text(encoding="utf-8")).get("checkpoint", {}).get("folder", "")
+    try:
+        return json.loads(file.read_text(encoding="utf-8")).get("checkpoint", {}).get("folder", "")
+    except ValueError as error:
+        raise ConfigError(f"{file} is not JSON ({error}); name the checkpoint's own folder") from None
 
 
 def leaf_name(path: tuple[Any, ...]) -> str:

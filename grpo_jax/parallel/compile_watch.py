@@ -42,8 +42,8 @@ class Compiled:
 class CompileWatch:
     """Listens to JAX from its `with` on.
 
-    A program that compiles again once `first_step_done` was called gets a line in the log, unless it is a single
-    operation of JAX.
+    A program that compiles again between `first_step_done` and `last_step_done` gets a line in the log, unless it is a
+    single operation of JAX.
     """
 
     def __init__(self) -> None:
@@ -89,6 +89,10 @@ class CompileWatch:
             whole.seconds_beside,
             cache,
         )
+
+    def last_step_done(self) -> None:
+        """From here on no program is named: an export compiles one for each shape of a weight."""
+        self._settled = False
 
     def take(self) -> dict[str, float]:
         """Metrics of what was compiled since the last call."""

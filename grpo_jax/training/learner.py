@@ -91,7 +91,7 @@ class Learner:
         self._schedule = learning_rate_at(config.training, total_updates)
         self._plan = make_plan(
             max_prompt_tokens=config.data.max_prompt_tokens,
-            max_completion_tokens=max(config.max_completion_tokens_of(domain) for domain in config.domains),
+            max_completion_tokens=config.longest_completion_tokens,
             microbatch_tokens=config.training.microbatch_tokens,
             row_multiple=batch_multiple(session.mesh),
             aggregation=self._objective.aggregation,

@@ -52,7 +52,7 @@ class LearnerPrograms:
             optimizer: Moves the weights.
             state: Shapes and shardings of the trained state.
         """
-        longest = max(config.max_completion_tokens_of(domain) for domain in config.domains)
+        longest = config.longest_completion_tokens
         attention = choose_update_attention(
             config.model.attention, session.arch, session.mesh, session.dtype, config.data.max_prompt_tokens + longest
         )

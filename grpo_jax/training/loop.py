@@ -218,6 +218,7 @@ class _Run:
             self._log.write(step, {**metrics, **figures, **self._compiling.take()})
             self._done = step
             self._save_if_due(figures)
+        self._compiling.last_step_done()
         # Whether it ended or was stopped, however late the signal came.
         self._save_if_due({}, leaving=True)
         self._checkpoints.wait()

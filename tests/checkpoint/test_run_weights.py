@@ -59,6 +59,12 @@ def test_unfinished_and_damaged_checkpoints_do_not_count(tmp_path):
     assert find_checkpoint(tmp_path).name == "3"
 
 
+def test_a_run_whose_config_is_damaged_is_refused_by_its_name(tmp_path):
+    (tmp_path / "config.json").write_text('{"checkpoint": {"fol', encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"config\.json is not JSON"):
+        find_checkpoint(tmp_path)
+
+
 class Bucket(MemoryFileSystem):
     """Stands where `gcsfs` would, without a network: what `gs://` means to everything above storage."""
 

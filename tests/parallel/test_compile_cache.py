@@ -111,6 +111,8 @@ def test_only_what_compiles_again_after_the_first_step_is_named_with_what_change
         assert watch.take()["time/compiled_programs"] == 0
         run(8)
         assert watch.take()["time/compiled_programs"] >= 1
+        watch.last_step_done()
+        run(16)
     lines = [line for line in caplog.messages if "compiled again" in line]
     assert len(lines) == 1
     assert lines[0].startswith("learned compiled again")
