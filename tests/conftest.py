@@ -10,9 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.fakes.xla_flags import xla_flags
+
 # JAX reads both when it is first imported, so they are set before any test module is.
 os.environ["JAX_PLATFORMS"] = os.environ.get("GRPO_JAX_TEST_PLATFORM", "cpu")
-os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=8".strip()
+if os.environ["JAX_PLATFORMS"] == "cpu":
+    os.environ["XLA_FLAGS"] = xla_flags(8, os.environ.get("XLA_FLAGS", ""))
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -16,6 +16,7 @@ import pytest
 from grpo_jax.tracking.metrics import read_metrics
 from tests.fakes.network_hosts import NetworkHost, network_hosts, no_network_hosts
 from tests.fakes.tiny_run import tiny_run
+from tests.fakes.xla_flags import xla_flags
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_SECONDS = 300
@@ -58,8 +59,7 @@ def start(
     environment = os.environ | {
         "PYTHONPATH": str(ROOT),
         "JAX_PLATFORMS": "cpu",
-        # Compiling is most of the work here, and unoptimised programs are compared with their like.
-        "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices} --xla_backend_optimization_level=0",
+        "XLA_FLAGS": xla_flags(devices),
     }
     if processes > 1:
         environment |= {"JAX_COORDINATOR_ADDRESS": f"{address}:{port}", "JAX_NUM_PROCESSES": str(processes)}

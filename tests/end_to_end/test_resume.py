@@ -19,6 +19,7 @@ import pytest
 from grpo_jax.tracking.metrics import read_metrics
 from tests.fakes.scripted_reward import SLOW
 from tests.fakes.tiny_run import tiny_run
+from tests.fakes.xla_flags import xla_flags
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_SECONDS = 180
@@ -67,7 +68,7 @@ def start(folder: Path, exp_name: str, *words: str, check_seconds: float = 0.0) 
     """`grpo-jax train` in a process group of its own."""
     environment = os.environ | {
         "PYTHONPATH": str(ROOT),
-        "XLA_FLAGS": "--xla_force_host_platform_device_count=2",
+        "XLA_FLAGS": xla_flags(2),
         SLOW: str(check_seconds),
     }
     return subprocess.Popen(

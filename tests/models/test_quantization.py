@@ -36,8 +36,6 @@ KINDS = ("int8", "nf4")
 SHAPES = {"query": (2, 128, 3, 8), "output": (2, 3, 64, 40), "down": (2, 192, 24)}
 TOKENS = jnp.asarray(np.random.default_rng(0).integers(0, 250, (2, 11)))
 
-quick_jit = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
-
 
 def weights(name):
     values = np.random.default_rng(len(name)).normal(0, 0.05, SHAPES[name]).astype(np.float32)
@@ -140,10 +138,10 @@ def test_values_and_gradients_of_adapters_are_those_beside_the_dequantised_weigh
     arch = ARCHITECTURES[family]
     small = quantized_params(lively_params(arch), kind)
     dense, own = merged(small, None), adapters(arch)
-    found = quick_jit(jax.value_and_grad(total), static_argnums=(2, 3))(
+    found = jax.jit(jax.value_and_grad(total), static_argnums=(2, 3))(
         own, small, abstract_params(arch, lora=SPEC, quantization=kind)[0], "none"
     )
-    expected = quick_jit(jax.value_and_grad(total), static_argnums=(2, 3))(
+    expected = jax.jit(jax.value_and_grad(total), static_argnums=(2, 3))(
         own, dense, abstract_params(arch, lora=SPEC)[0], "none"
     )
     for one, other in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
@@ -156,7 +154,7 @@ def test_values_and_gradients_of_adapters_are_those_beside_the_dequantised_weigh
 def test_the_serving_view_is_made_of_the_same_numbers(kind):
     arch = ARCHITECTURES["llama"]
     small, own = quantized_params(lively_params(arch), kind), adapters(arch)
-    found = quick_jit(partial(serving_view, arch=arch, dtype=jnp.float32, lora=SPEC))(join(small, own))
+    found = jax.jit(partial(serving_view, arch=arch, dtype=jnp.float32, lora=SPEC))(join(small, own))
     dense = merged(join(merged(small, None), own), SPEC)
     expected = serving_view(dense, arch, jnp.float32)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), found, expected)
@@ -193,7 +191,7 @@ def test_codes_and_scales_lie_where_their_weights_would(kind):
             k: v.shape for k, v in small["layers"][name].items()
         }
     graph = abstract_params(arch, quantization=kind)[0]
-    run = quick_jit(lambda params: nnx.merge(graph, params).hidden_states(TOKENS))
+    run = jax.jit(lambda params: nnx.merge(graph, params).hidden_states(TOKENS))
     sharded = jax.device_put(small, param_shardings(mesh, shapes, names))
     np.testing.assert_allclose(run(sharded), run(small), atol=2e-5, rtol=1e-4)
 

@@ -54,10 +54,6 @@ PLAN = PackingPlan(
 )
 
 
-# Unoptimised programs compile in half the time and differ by rounding alone.
-quick_jit = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
-
-
 class Step(NamedTuple):
     """Three groups of four with all that an update reads; old and reference logprobs by group and member."""
 
@@ -110,7 +106,7 @@ def full_logprobs(params, ids, temperature):
 def plain_logprobs(params, groups):
     """Policy logprobs by group and member, as NumPy."""
     ids, columns = plain_rows(groups)
-    found = np.asarray(quick_jit(full_logprobs)(params, ids, row_temperatures(groups)))
+    found = np.asarray(jax.jit(full_logprobs)(params, ids, row_temperatures(groups)))
     flat = [row[own] for row, own in zip(found, columns, strict=True)]
     size = len(groups[0].rollouts)
     return [flat[g * size : (g + 1) * size] for g in range(len(groups))]
@@ -124,7 +120,7 @@ def row_temperatures(groups):
     return np.repeat(np.asarray(TEMPERATURES[: len(groups)], np.float32), len(groups[0].rollouts))
 
 
-@quick_jit
+@jax.jit
 @jax.value_and_grad
 def plain_loss(params, ids, temperature, mask, advantages, old, reference, kl_coefficients, row_weights):
     """The loss as the papers write it: rows of token sums, then one weight a row."""
@@ -180,7 +176,7 @@ def packed(step, plan, *, with_old=True, with_reference=True, order=None):
     return lay_out(), old, lay_out(step.reference).sampler_logprobs if with_reference else None
 
 
-@partial(quick_jit, static_argnames=("objective", "dtype", "remat", "replay"))
+@partial(jax.jit, static_argnames=("objective", "dtype", "remat", "replay"))
 def gradient_of(
     params, batch, old, reference, objective=OBJECTIVE, terms=TERMS, dtype=jnp.float32, remat="none", replay=None
 ):
@@ -293,7 +289,7 @@ def test_statistics_are_sums_over_the_trained_tokens_of_each_response(params, st
 
 def test_scoring_gives_the_logprobs_of_plain_rows(params, step):
     batch = packed(step, replace(PLAN, microbatch_tokens=60))[0]
-    found = np.asarray(quick_jit(partial(score, GRAPH, dtype=jnp.float32))(params, batch))
+    found = np.asarray(jax.jit(partial(score, GRAPH, dtype=jnp.float32))(params, batch))
     expected = pack(
         with_logprobs(step.groups, plain_logprobs(params, step.groups)),
         step.advantages,
@@ -308,7 +304,7 @@ def test_an_update_is_one_optimizer_step_along_the_gradient(params, step, whole)
     optimizer = make_optimizer(TrainingConfig(learning_rate=1e-2, max_grad_norm=0.1), 10)
     state = TrainState(params, optimizer.init(params), jnp.int32(3))
     settings = UpdateSettings(GRAPH, OBJECTIVE, jnp.float32, remat="none")
-    run = quick_jit(partial(update, settings=settings, optimizer=optimizer))
+    run = jax.jit(partial(update, settings=settings, optimizer=optimizer))
     after, output = run(state, {}, UpdateInputs(*packed(step, PLAN)), TERMS)
     changes, _ = optimizer.update(whole[1], optimizer.init(params), params)
     jax.tree.map(
@@ -382,12 +378,12 @@ def test_gradient_of_adapters_is_that_of_the_merged_weights(params, step):
     adapters = jax.tree.map(lambda leaf: jnp.asarray(rng.normal(0, 0.1, leaf.shape), jnp.float32), adapters_of(shapes))
     inputs, terms = UpdateInputs(*packed(step, PLAN)), jax.tree.map(jnp.asarray, TERMS)
     settings = UpdateSettings(graph, OBJECTIVE, jnp.float32, remat="none")
-    found = quick_jit(partial(accumulate_gradient, settings=settings))(adapters, params, inputs, terms)
+    found = jax.jit(partial(accumulate_gradient, settings=settings))(adapters, params, inputs, terms)
 
     def effective(adapters):
         return merged(join(params, adapters), spec)
 
-    whole = quick_jit(partial(accumulate_gradient, settings=replace(settings, graph=GRAPH)))
+    whole = jax.jit(partial(accumulate_gradient, settings=replace(settings, graph=GRAPH)))
     loss, gradient, _ = whole(effective(adapters), {}, inputs, terms)
     (expected,) = jax.vjp(effective, adapters)[1](gradient)
     assert_same(found, (loss, expected), tolerance=2e-5)
