@@ -89,7 +89,13 @@ def preset(beside: str | Path, section: str, name: str) -> Any:
 
 def config_as_dict(config: RunConfig) -> dict[str, Any]:
     """The config as plain JSON values, tuples as lists, functions by their names."""
-    return json.loads(json.dumps(to_tree(config), default=lambda own: f"{own.__module__}:{own.__qualname__}"))
+    return json.loads(json.dumps(to_tree(config), default=_dotted_name))
+
+
+def _dotted_name(own: Any) -> str:
+    """Of a function, or of the class of what can be called like one."""
+    named = own if hasattr(own, "__qualname__") else type(own)
+    return f"{named.__module__}:{named.__qualname__}"
 
 
 def config_hash(config: RunConfig) -> str:
