@@ -154,7 +154,8 @@ def resource_metrics(
     """Wall time by phase, throughput, memory and the state of the reward workers.
 
     Args:
-        seconds: Wall time of each phase of the step; must hold `sampling` and `update`.
+        seconds: Wall time of each phase of the step; must hold `sampling` and `update`. With `rollout.max_staleness`
+            sampling has in it what ran within the last step's update, so the phases may exceed the step.
         sampled_tokens: Completion tokens sampled.
         learned_tokens: Prompt and completion tokens learned from.
         pool: `RewardPool.statistics`.
