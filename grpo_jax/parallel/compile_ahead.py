@@ -57,7 +57,6 @@ class Program:
             The result's shapes, with shardings where the function states them.
         """
         turn = self._turns.setdefault(_shapes(args, kwargs), threading.Lock())
-
         result = self._jitted.eval_shape(*args, **kwargs)
 
         def compile_now() -> None:

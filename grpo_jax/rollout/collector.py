@@ -98,11 +98,11 @@ class RolloutCollector:
         completions: dict[Place, Completion] = {}
         ended: dict[Place, Ended] = {}
         host, num_hosts = jax.process_index(), jax.process_count()
-        sample_all = partial(
-            self._engine.sample, weights, seed=self._config.seed, step=step, policy_version=policy_version
+        samples = self._engine.sample(
+            weights, requests, num_samples, seed=self._config.seed, step=step, policy_version=policy_version
         )
         with closing(Scores(self._pool)) as scores:
-            for sample in sample_all(requests, num_samples):
+            for sample in samples:
                 place = single[sample.request], sample.sample
                 completions[place] = sample.completion
                 # Every host samples in lockstep with the others; each scores its share of the prompts.

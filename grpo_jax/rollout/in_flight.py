@@ -18,7 +18,7 @@ from grpo_jax.records import Completion, Prompt
 from grpo_jax.rollout.ended_rows import ended_of, row_of
 from grpo_jax.rollout.packed_arrays import pack_arrays, unpack_arrays
 from grpo_jax.rollout.trajectory import Ended
-from grpo_jax.sampling.request import Partial
+from grpo_jax.sampling.request import Partial, oldest_sampled
 
 COLUMNS = ("token_ids", "sampler_logprobs", "truncated_logprobs", "versions")
 """Of a sample's tokens, as `Partial.arrays` has them."""
@@ -69,13 +69,10 @@ class GroupInFlight:
     @property
     def oldest_version(self) -> int | None:
         """Of the weights that sampled any of its tokens; None where there is none yet."""
-        known = [*(own.versions for own in self.partials.values())]
         completions = [*self.completions.values()]
         outcomes = [own.outcome for own in self.ended.values() if own.outcome is not None]
         completions += [turn.completion for outcome in outcomes for turn in outcome.turn.path()]
-        known += [own.versions for own in completions if own.versions is not None]
-        sampled = [versions[versions >= 0] for versions in known]
-        return min((int(versions.min()) for versions in sampled if len(versions)), default=None)
+        return oldest_sampled(own.versions for own in (*self.partials.values(), *completions))
 
     def fits(self, num_samples: int, most_tokens: int) -> bool:
         """Whether its samples, those that have ended too, could be of a run of this group size and token limit."""

@@ -14,7 +14,7 @@ from jaxtyping import Int32
 
 from grpo_jax.records import Completion
 from grpo_jax.rollout.trajectory import Ended, Place
-from grpo_jax.sampling.request import Partial, SampleRequest
+from grpo_jax.sampling.request import Partial, SampleRequest, oldest_sampled
 
 _SETTLE_SECONDS = 0.003
 """What the first of many wishes waits for the others."""
@@ -38,10 +38,8 @@ class Run:
 
     def saw(self, versions: Int32[np.ndarray, " C"] | None) -> None:
         """Take note of what was sampled for it."""
-        sampled = [] if versions is None else versions[versions >= 0]
-        if len(sampled):
-            own = int(np.min(sampled))
-            self.oldest_version = own if self.oldest_version is None else min(own, self.oldest_version)
+        known = [own for own in (self.oldest_version, oldest_sampled([versions])) if own is not None]
+        self.oldest_version = min(known, default=None)
 
 
 @dataclass(frozen=True, eq=False)

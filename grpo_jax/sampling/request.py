@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the sampler is asked for and what it answers."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -134,3 +134,9 @@ class Room:
             max(request.max_tokens for request in requests),
             max(len(request.stop_ids) for request in requests),
         )
+
+
+def oldest_sampled(versions: Iterable[Int32[np.ndarray, " C"] | None]) -> int | None:
+    """Oldest policy version that sampled any of the ids; None where all were given, or it was not noted."""
+    sampled = [own[own >= 0] for own in versions if own is not None]
+    return min((int(own.min()) for own in sampled if len(own)), default=None)
