@@ -7,12 +7,13 @@ from collections import deque
 import numpy as np
 from jaxtyping import Int32
 
+from grpo_jax.sampling.counts import Counts
 from grpo_jax.sampling.groups import Entry, Group, group_key
 from grpo_jax.sampling.lane_state import LaneState, Placement
 from grpo_jax.sampling.programs import Programs
 from grpo_jax.sampling.request import Partial, Room, SampleRequest
 from grpo_jax.sampling.serving import ServingWeights
-from grpo_jax.sampling.slot_table import SlotTable
+from grpo_jax.sampling.slot_table import KeptSample, SlotTable
 from grpo_jax.sampling.transcripts import Decode, Transcripts
 
 
@@ -28,12 +29,19 @@ class Admission:
     """
 
     def __init__(
-        self, programs: Programs, room: Room, num_slots: int, num_lanes: int, seed: int, decode: Decode | None
+        self,
+        programs: Programs,
+        room: Room,
+        num_slots: int,
+        num_lanes: int,
+        seed: int,
+        decode: Decode | None,
+        counts: Counts,
     ):
         """Set up empty slots; see `LiveSampling`."""
-        self._room, self._seed = room, seed
+        self._room, self._seed, self._has_rings = room, seed, programs.has_rings
         self.table = SlotTable(num_slots, num_lanes, programs.num_shards)
-        self.state = LaneState(programs, room, self.table, seed)
+        self.state = LaneState(programs, room, self.table, seed, counts)
         self.transcripts = Transcripts(num_slots * room.num_samples, room.completion_tokens, decode)
         self.owners: dict[int, tuple[Group, int]] = {}
         self.num_unfinished = 0
@@ -160,19 +168,43 @@ class Admission:
     def _place(self, weights: ServingWeights, chunk: int) -> None:
         """Put samples into free lanes of their prompt's slots, where lanes take up nothing by themselves any more."""
         placements: list[Placement] = []
-        size = self.table.slots_a_shard
         for group in self.groups_in_slots():
-            if not group.to_place or group.refills:
-                continue
-            # A lane still works on what was killed until it is told of it, and would drop its successor as well.
-            ready = [entry for entry in group.to_place if entry.partial.sample not in group.killed]
-            slots = self.table.slots_of(group)
-            free = [(slot, int(lane)) for slot in slots for lane in np.flatnonzero(~self.table.live[slot])]
-            placements += [
-                Placement(slot // size, slot % size, lane, group, entry)
-                for entry, (slot, lane) in zip(ready, free, strict=False)
-            ]
+            if group.to_place and not group.refills:
+                placements += self._share_out(group)
         self._put_samples(weights, placements, chunk)
+
+    def _share_out(self, group: Group) -> list[Placement]:
+        """Lanes for samples of a group: the one that kept it, else those first that nobody comes back to."""
+        table, size, slots = self.table, self.table.slots_a_shard, self.table.slots_of(group)
+        free = [(slot, int(lane)) for slot in slots for lane in np.flatnonzero(~table.live[slot])]
+        kept = {own.sample: place for place, own in table.kept.items() if place[0] in slots}
+        placements: list[Placement] = []
+        others: list[Entry] = []
+        for entry in group.to_place:
+            number, place = entry.partial.sample, kept.get(entry.partial.sample)
+            # A lane still works on what was killed until it is told of it, and would drop its successor as well.
+            if number in group.killed or (place is not None and place not in free):
+                continue
+            shared = 0 if place is None else self._inputs_shared(table.kept[place], entry.partial)
+            if place is None or not shared:
+                others.append(entry)
+                continue
+            free.remove(place)
+            placements.append(Placement(place[0] // size, place[0] % size, place[1], group, entry, shared))
+        # Those that have been kept longest are least likely to be asked for.
+        ages = {place: age for age, place in enumerate(table.kept, start=1)}
+        free.sort(key=lambda place: ages.get(place, 0))
+        placements += [
+            Placement(slot // size, slot % size, lane, group, entry)
+            for entry, (slot, lane) in zip(others, free, strict=False)
+        ]
+        return placements
+
+    def _inputs_shared(self, kept: KeptSample, partial: Partial) -> int:
+        """Inputs of a sample that a lane has."""
+        shared = kept.inputs_shared(partial.token_ids)
+        # Behind the place where texts part, a ring has lost inputs that its window needs.
+        return 0 if self._has_rings and shared < len(kept.token_ids) else shared
 
     def _put_samples(self, weights: ServingWeights, placements: list[Placement], chunk: int) -> None:
         if not placements:

@@ -146,12 +146,12 @@ def decode_chunk(
         output=ChunkOutput(none, zeros, zeros, none, none, jnp.zeros(shape, jnp.int8)),
     )
     _, lanes, stage, stage_start, output = jax.lax.while_loop(going, step, start)
-    written = lanes.own_end
+    written, computed = lanes.own_end, output.sample >= 0
     flushed = [
-        (_append(own_k, stage_k, written), _append(own_v, stage_v, written))
+        (_append(own_k, stage_k, written, computed), _append(own_v, stage_v, written, computed))
         for (own_k, own_v), (stage_k, stage_v) in zip(own_kv, stage, strict=True)
     ]
-    started = written == 0
+    started = (written == 0) & jnp.any(computed, axis=-1)
     lanes = lanes._replace(
         own_kv=flushed,
         own_start=jnp.where(started, stage_start, lanes.own_start),
@@ -227,11 +227,15 @@ def _write(buffer: Array, new: Array, index: Int32[Array, ""], axis: int) -> Arr
     return jax.lax.dynamic_update_slice_in_dim(buffer, jnp.expand_dims(new, axis), index, axis)
 
 
-def _append(own: Array, stage: Array, written: Int32[Array, "N C"]) -> Array:
-    """The own cache with each lane's stage after its `written` columns, from the first column on when it is full."""
+def _append(own: Array, stage: Array, written: Int32[Array, "N C"], computed: Bool[Array, "N C chunk"]) -> Array:
+    """The own cache with each lane's stage after its `written` columns, from the first column on when it is full.
+
+    Columns that were not computed stay what they are: a sample that has ended may go on where they are.
+    """
     first = jax.lax.rem(written, own.shape[3])
 
-    def one(own: Array, stage: Array, first: Array) -> Array:
-        return jax.lax.dynamic_update_slice_in_dim(own, stage, first, axis=1)
+    def one(own: Array, stage: Array, first: Array, computed: Array) -> Array:
+        before = jax.lax.dynamic_slice_in_dim(own, first, stage.shape[1], axis=1)
+        return jax.lax.dynamic_update_slice_in_dim(own, jnp.where(computed[:, None], stage, before), first, axis=1)
 
-    return jax.vmap(jax.vmap(one))(own, stage, first)
+    return jax.vmap(jax.vmap(one))(own, stage, first, computed)

@@ -9,9 +9,10 @@ from jax.sharding import Mesh
 
 from grpo_jax.models.transformer import Params
 from grpo_jax.parallel.compile_ahead import CompileAhead
+from grpo_jax.sampling.counts import Counts
 from grpo_jax.sampling.first_batch import compile_first_batch
 from grpo_jax.sampling.lane_memory import LaneMemory, batch_shape
-from grpo_jax.sampling.live import Counts, LiveSampling
+from grpo_jax.sampling.live import LiveSampling
 from grpo_jax.sampling.programs import Programs
 from grpo_jax.sampling.request import Room, Sample, SampleRequest
 from grpo_jax.sampling.serving import ServingWeights

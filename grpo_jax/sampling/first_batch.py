@@ -13,6 +13,7 @@ import numpy as np
 
 from grpo_jax.models.transformer import Params
 from grpo_jax.parallel.compile_ahead import CompileAhead, Program
+from grpo_jax.sampling.counts import Counts
 from grpo_jax.sampling.groups import Group
 from grpo_jax.sampling.lane_state import LaneState
 from grpo_jax.sampling.programs import Programs
@@ -48,7 +49,7 @@ def compile_first_batch(
         programs.serving_shardings,
     )
     table = SlotTable(num_slots, num_lanes, programs.num_shards)
-    state = LaneState(shapes, room, table, seed=0)
+    state = LaneState(shapes, room, table, seed=0, counts=Counts())
     request = SampleRequest(np.zeros(room.prompt_tokens, np.int32), "", 1.0, room.completion_tokens)
     group = Group((), request, 0, room.num_samples)
     # Prompts go to the shards in turn, as `Admission.admit` deals them out.

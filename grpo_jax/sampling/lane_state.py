@@ -13,6 +13,7 @@ from grpo_jax.models.reasoning_tags import base_ids
 from grpo_jax.parallel.transfer import place
 from grpo_jax.sampling.buckets import bucket_of, buckets_up_to, column_buckets, shrunk_column_buckets
 from grpo_jax.sampling.compaction import Compaction
+from grpo_jax.sampling.counts import Counts
 from grpo_jax.sampling.decode import ChunkOutput
 from grpo_jax.sampling.groups import Entry, Group
 from grpo_jax.sampling.prefix import Prefixes
@@ -27,24 +28,32 @@ STOP_IDS_STEP = 8
 """Stop ids of a lane come in multiples of this, so that one more id is no new program."""
 PREFILL_TOKENS = 16_384
 """Prompt tokens, padding included, that one device prefills at once."""
+SMALLEST_PREFIX = 16
+"""Inputs of samples that go on below which padding costs less than another program."""
 PATIENCE = 8
 """Chunks that own caches must have been too wide for, by half or more, before they are cut."""
 
 
 class Placement(NamedTuple):
-    """A sample that goes into a lane; the slot is counted within the shard."""
+    """A sample that goes into a lane; the slot is counted within the shard, `kept` inputs of it are there."""
 
     shard: int
     slot: int
     lane: int
     group: Group
     entry: Entry
+    kept: int = 0
+
+    @property
+    def num_new(self) -> int:
+        """Inputs to compute."""
+        return len(self.entry.partial.token_ids) - self.kept
 
 
 class LaneState:
     """The device's arrays, made when the first prompt comes."""
 
-    def __init__(self, programs: Programs, room: Room, table: SlotTable, seed: int):
+    def __init__(self, programs: Programs, room: Room, table: SlotTable, seed: int, counts: Counts):
         """Decide the shapes.
 
         Args:
@@ -52,14 +61,16 @@ class LaneState:
             room: What requests will need at most.
             table: What the host knows; kept up to date by the caller.
             seed: Of requests without one of their own.
+            counts: Gets the work added.
         """
         self._programs, self._room, self._table, self._seed = programs, room, table, seed
+        self._counts = counts
         self._slots: Slots | None = None
         self._lanes: Lanes | None = None
         longest = max(programs.max_completion_tokens or 0, room.completion_tokens)
         self._column_buckets = column_buckets(longest, programs.chunk_tokens)
         self._shrunk_column_buckets = shrunk_column_buckets(self._column_buckets)
-        self._prefix_buckets = buckets_up_to(longest, 64)
+        self._prefix_buckets = buckets_up_to(longest, SMALLEST_PREFIX)
         self._num_prompt = bucket_of(room.prompt_tokens, programs.prompt_buckets)
         most_stops = len(programs.with_twins(programs.stop_ids)) + room.stop_ids * len(programs.with_twins([0]))
         self._num_stops = -(-max(most_stops, 1) // STOP_IDS_STEP) * STOP_IDS_STEP
@@ -138,32 +149,38 @@ class LaneState:
             slot = own.shard * self._table.slots_a_shard + own.slot
             self._table.put_sample(slot, own.lane, columns, chunk)
         self.fit_columns(chunk, may_cut=False)
-        # Of like lengths together, since all rows of a program are as long as its longest.
-        waiting: list[list[Placement]] = [[] for _ in range(self._programs.num_shards)]
-        for own in sorted(placements, key=lambda own: -len(own.entry.partial.token_ids)):
-            waiting[own.shard].append(own)
-        while any(waiting):
-            longest = max(len(own[0].entry.partial.token_ids) for own in waiting if own)
-            width = bucket_of(max(longest, 1), self._prefix_buckets)
-            most = max(1, PREFILL_TOKENS // width)
-            self._put_prefixes(weights, [own[:most] for own in waiting], width)
-            waiting = [own[most:] for own in waiting]
+        for with_kept in (False, True):
+            # Of like lengths together, since all rows of a program are as long as its longest.
+            waiting: list[list[Placement]] = [[] for _ in range(self._programs.num_shards)]
+            for own in sorted(placements, key=lambda own: -own.num_new):
+                if (own.kept > 0) == with_kept:
+                    waiting[own.shard].append(own)
+            while any(waiting):
+                width = bucket_of(max(1, *(own[0].num_new for own in waiting if own)), self._prefix_buckets)
+                most = max(1, PREFILL_TOKENS // (width + self._columns * with_kept))
+                self._put_prefixes(weights, [own[:most] for own in waiting], width, with_kept)
+                waiting = [own[most:] for own in waiting]
+        self._counts.prefix_tokens += sum(own.num_new for own in placements)
+        self._counts.kept_tokens += sum(own.kept for own in placements)
 
-    def _put_prefixes(self, weights: ServingWeights, by_shard: list[list[Placement]], width: int) -> None:
+    def _put_prefixes(
+        self, weights: ServingWeights, by_shard: list[list[Placement]], width: int, with_kept: bool
+    ) -> None:
         num_rows = 1 << (max(map(len, by_shard)) - 1).bit_length()
         some = next(own for rows in by_shard for own in rows)._replace(slot=self._table.slots_a_shard)
         filled = [own for rows in by_shard for own in [*rows, *[some] * (num_rows - len(rows))]]
         inputs = np.full((len(filled), width), self._programs.pad_id, np.int32)
         partials = [own.entry.partial for own in filled]
         followed = [np.append(own.group.request.token_ids[-1:], own.entry.partial.token_ids) for own in filled]
-        for row, ids in zip(inputs, followed, strict=True):
-            row[: len(ids) - 1] = ids[:-1]
+        for row, ids, own in zip(inputs, followed, filled, strict=True):
+            row[: own.num_new] = ids[own.kept : -1]
         put, slots, lanes = self._put, *self._arrays()
         prefixes = Prefixes(
             slot=put([own.slot for own in filled], np.int32),
             lane=put([own.lane for own in filled], np.int32),
             sample=put([partial.sample for partial in partials], np.int32),
             limit=put([own.entry.limit for own in filled], np.int32),
+            kept=put([own.kept for own in filled], np.int32),
             inputs=put(inputs, np.int32),
             count=put([len(partial.token_ids) for partial in partials], np.int32),
             token=put([ids[-1] for ids in followed], np.int32),
@@ -171,8 +188,8 @@ class LaneState:
             if self._programs.tags is None
             else put([self._tag_state(own.group.request, own.entry.partial) for own in filled], np.int32),
         )
-        keys_values = self._programs.prefill_prefixes(weights, slots, prefixes)
-        self._lanes, limit = self._programs.put_prefixes(lanes, slots.limit, prefixes, keys_values)
+        keys_values = self._programs.prefill_prefixes(weights, slots, lanes if with_kept else None, prefixes)
+        self._lanes, limit = self._programs.put_prefixes(lanes, slots.limit, prefixes, keys_values, with_kept=with_kept)
         self._slots = slots._replace(limit=limit)
 
     def reshape(self, plan: Compaction) -> None:
@@ -200,6 +217,8 @@ class LaneState:
             wanted = least if self._too_wide >= PATIENCE else wanted
         if wanted == self._columns:
             return
+        if wanted < self._columns:
+            self._table.cut(wanted, size)
         self._columns, self._too_wide = wanted, 0
         own_kv = self._programs.resize(lanes.own_kv, columns=self._programs.own_columns(wanted))
         self._lanes = lanes._replace(own_kv=own_kv)

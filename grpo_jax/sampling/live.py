@@ -10,7 +10,7 @@ and a token follows from its key and the weights alone, whatever else is in the 
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import TracebackType
 from typing import NamedTuple
 
@@ -21,29 +21,14 @@ from jaxtyping import Int32
 from grpo_jax.parallel.device_memory import memory_explained
 from grpo_jax.parallel.transfer import fetch
 from grpo_jax.sampling.admission import Admission, check_room
+from grpo_jax.sampling.counts import Counts
 from grpo_jax.sampling.decode import ChunkOutput
 from grpo_jax.sampling.groups import Entry, Group
 from grpo_jax.sampling.programs import Programs
 from grpo_jax.sampling.request import Partial, Room, Sample, SampleRequest
 from grpo_jax.sampling.serving import ServingWeights
+from grpo_jax.sampling.slot_table import KeptSample
 from grpo_jax.sampling.transcripts import Decode, HostChunk
-
-
-@dataclass
-class Counts:
-    """What a sampler has done so far.
-
-    Attributes:
-        chunks: Device programs of decode.
-        row_steps: Lanes times steps that they computed, whether a sample was in the lane or not.
-        tokens: Sampled tokens.
-        host_gap_seconds: Upper bound of the time that the device had no chunk to run because the host was at work.
-    """
-
-    chunks: int = 0
-    row_steps: int = 0
-    tokens: int = 0
-    host_gap_seconds: float = 0.0
 
 
 class Withdrawn(NamedTuple):
@@ -107,7 +92,7 @@ class LiveSampling:
         """
         self._programs, self._weights, self._version, self._room = programs, weights, policy_version, room
         self._counts, self._has_text, self._check = counts, decode is not None, check
-        self._admission = Admission(programs, room, num_slots, num_lanes, seed, decode)
+        self._admission = Admission(programs, room, num_slots, num_lanes, seed, decode, counts)
         self._memory_settings = {
             "sampling.lanes": num_slots * num_lanes,
             "sampling.max_completion_tokens": room.completion_tokens,
@@ -276,18 +261,26 @@ class LiveSampling:
         self._free_since = time.perf_counter()
         output, own_end = HostChunk(*fetched[:-1]), fetched[-1]
         self._counts.tokens += int((output.sample >= 0).sum())
-        goes_on = (output.sample[..., -1] >= 0) & (output.finish[..., -1] == 0)
-        self._admission.table.observe(chunk.layout, chunk.number, goes_on, own_end)
         for slot, group in enumerate(chunk.groups):
             if group is not None:
                 group.saw(output.sample[slot])
-        samples = []
+        worked_on = output.last_samples()
+        lane_of = {
+            int(chunk.rows[slot, worked_on[slot, lane]]): (slot, lane)
+            for slot, lane in np.argwhere(worked_on >= 0).tolist()
+        }
+        samples, kept = [], {}
         for ended in self._admission.transcripts.record(output, chunk.rows, chunk.version):
             group, number = self._admission.owners[ended.row]
             samples.append(Sample(group.open[number].ticket, number, ended.completion))
+            # What a lane goes on with unknowingly drives earlier columns out of a ring.
+            if ended.row in lane_of and not (ended.unknown and self._programs.has_rings):
+                kept[lane_of[ended.row]] = KeptSample(number, ended.completion.token_ids)
             if ended.unknown:
                 group.killed.append(number)
             self._forget(group, number)
+        goes_on = (output.sample[..., -1] >= 0) & (output.finish[..., -1] == 0)
+        self._admission.table.observe(chunk.layout, chunk.number, goes_on, own_end, worked_on, kept)
         return samples
 
     def _forget(self, group: Group, number: int) -> None:

@@ -7,6 +7,12 @@ input. Their keys and values end with a whole chunk, so that the next chunk is a
 
     n = 5, chunks of 4     column  0  1  2  3 | 4  5  6  7      own_start 3, own_end 8, count 5
                                    .  .  .  q   a  b  c  d      next input e
+
+A lane keeps the columns of a sample that has ended until it takes up another one. Where that sample goes on, such as
+with the answer of an environment, only the inputs behind them are computed, and all move to where they have to end:
+
+    c, d and e are new     column  0  1  2  3 | 4  5  6  7      own_start 1, kept 3
+                                   .  q  a  b   .  .  .  .
 """
 
 from typing import NamedTuple
@@ -30,8 +36,9 @@ class Prefixes(NamedTuple):
         lane: Of the slot.
         sample: Its number.
         limit: Its token limit.
-        inputs: The prompt's last token and all tokens but the last, right-padded.
-        count: Tokens that are there.
+        kept: Inputs whose keys and values the lane has.
+        inputs: Those behind them, right-padded; of the prompt's last token and all tokens but the last.
+        count: Inputs of both kinds, which are as many as the tokens that are there.
         token: The next input.
         tag_state: As in `Lanes`.
     """
@@ -40,6 +47,7 @@ class Prefixes(NamedTuple):
     lane: Int32[Array, " n"]
     sample: Int32[Array, " n"]
     limit: Int32[Array, " n"]
+    kept: Int32[Array, " n"]
     inputs: Int32[Array, "n M"]
     count: Int32[Array, " n"]
     token: Int32[Array, " n"]
@@ -47,20 +55,34 @@ class Prefixes(NamedTuple):
 
 
 def prefill_prefixes(
-    weights: ServingWeights, slots: Slots, prefixes: Prefixes, *, arch: Architecture, num_shards: int
+    weights: ServingWeights,
+    slots: Slots,
+    lanes: Lanes | None,
+    prefixes: Prefixes,
+    *,
+    arch: Architecture,
+    num_shards: int,
 ) -> list[KeysValues]:
-    """Keys and values [n, K, M, H] of the rows' inputs in each layer, the prompts' being there already."""
+    """Keys and values [n, K, M, H] of the rows' inputs in each layer.
+
+    Args:
+        weights: Of the policy.
+        slots: They have the prompts.
+        lanes: They have the inputs that are kept; None where no row has any.
+        prefixes: The rows.
+        arch: The model.
+        num_shards: Parts that the slots are split into.
+    """
 
     def of_slot(leaf: Array) -> Array:
         return by_shard(lambda own, index: own.at[index].get(mode="clip"), num_shards, leaf, prefixes.slot)
 
     prompt_end = of_slot(slots.prompt_length)[:, None] - 1
-    positions = prompt_end + jnp.arange(prefixes.inputs.shape[1])
+    positions = prompt_end + prefixes.kept[:, None] + jnp.arange(prefixes.inputs.shape[1])
     rotations = rotations_at(arch, positions)
     num_prompt = slots.prompt_kv[0][0].shape[2]
     # The prompt's last token is the first of the inputs.
     in_prompt = jnp.where(jnp.arange(num_prompt) < prompt_end, jnp.arange(num_prompt), NEVER)
-    key_positions = jnp.concatenate([in_prompt, positions], axis=1)
     x = scaled_embedding(weights["embedding"], prefixes.inputs, arch)
     keys_values: list[KeysValues] = []
     blocks = serving_blocks(weights, arch)
@@ -68,14 +90,23 @@ def prefill_prefixes(
         sliding = int(arch.sliding_layers[layer])
         q, k, v = block.attention_inputs(x, rotations[sliding])
         keys_values.append((jnp.swapaxes(k, 1, 2), jnp.swapaxes(v, 1, 2)))
-        if layer + 1 < len(blocks):
-            whole = [
-                jnp.concatenate([jnp.swapaxes(of_slot(prompt), 1, 2), own], axis=1)
-                for prompt, own in zip(slots.prompt_kv[layer], (k, v), strict=True)
-            ]
-            window = arch.sliding_window if sliding else None
-            attended = attend_at(q, *whole, positions, key_positions, window, arch.query_scale, num_shards=num_shards)
-            x = block.residual(x, attended)
+        if layer + 1 == len(blocks):
+            break
+        prompt_k, prompt_v = slots.prompt_kv[layer]
+        parts, seen_at = [(of_slot(prompt_k), of_slot(prompt_v)), keys_values[-1]], [in_prompt, positions]
+        if lanes is not None:
+            own_k, own_v = (_of_lane(leaf, prefixes, num_shards) for leaf in lanes.own_kv[layer])
+            start = _of_lane(lanes.own_start, prefixes, num_shards)
+            held = _newest_in_column(start + prefixes.kept, own_k.shape[2]) - start[:, None]
+            parts.append((own_k, own_v))
+            seen_at.append(jnp.where(held < 0, NEVER, prompt_end + held))
+        keys, values = (
+            jnp.concatenate([jnp.swapaxes(leaf, 1, 2) for leaf in leaves], axis=1)
+            for leaves in zip(*parts, strict=True)
+        )
+        window, key_positions = arch.sliding_window if sliding else None, jnp.concatenate(seen_at, axis=1)
+        attended = attend_at(q, keys, values, positions, key_positions, window, arch.query_scale, num_shards=num_shards)
+        x = block.residual(x, attended)
     return keys_values
 
 
@@ -87,8 +118,9 @@ def put_prefixes(
     *,
     chunk_tokens: int,
     num_shards: int,
+    with_kept: bool,
 ) -> tuple[Lanes, Int32[Array, "N G"]]:
-    """Let lanes go on with samples; whatever they held is dropped.
+    """Let lanes go on with samples; whatever else they held is dropped.
 
     Args:
         lanes: Own caches have room for the prefixes and the chunk after them.
@@ -97,6 +129,7 @@ def put_prefixes(
         keys_values: From `prefill_prefixes`.
         chunk_tokens: What own caches are written in.
         num_shards: Parts that the slots are split into.
+        with_kept: Whether any row has inputs that are kept.
     """
     end = -(-prefixes.count // chunk_tokens) * chunk_tokens
 
@@ -106,11 +139,16 @@ def put_prefixes(
 
         return by_shard(on_shard, num_shards, leaf, prefixes.slot, prefixes.lane, values)
 
+    kept = prefixes.kept[:, None]
+
     def put_cache(cache: Array, values: Array) -> Array:
         num_columns = cache.shape[3]
-        # The last position that a column of the cache, a ring in sliding layers, holds.
-        position = end[:, None] - 1 - (end[:, None] - 1 - jnp.arange(num_columns)) % num_columns
-        index = jnp.clip(position - (end - prefixes.count)[:, None], 0, values.shape[2] - 1)
+        held = _newest_in_column(end, num_columns) - (end - prefixes.count)[:, None]
+        index = jnp.clip(held - kept, 0, values.shape[2] - 1)
+        if with_kept:
+            start = _of_lane(lanes.own_start, prefixes, num_shards)[:, None]
+            index = jnp.where(held < kept, (start + held) % num_columns, num_columns + index)
+            values = jnp.concatenate([_of_lane(cache, prefixes, num_shards), values], axis=2)
         return put(cache, jnp.take_along_axis(values, index[:, None, :, None], axis=2))
 
     def set_limit(own: Array, slot: Array, sample: Array, values: Array) -> Array:
@@ -131,3 +169,21 @@ def put_prefixes(
     if lanes.tag_state is not None and prefixes.tag_state is not None:
         put_lanes = put_lanes._replace(tag_state=put(lanes.tag_state, prefixes.tag_state))
     return put_lanes, by_shard(set_limit, num_shards, limit, prefixes.slot, prefixes.sample, prefixes.limit)
+
+
+def _of_lane(leaf: Array, prefixes: Prefixes, num_shards: int) -> Array:
+    """What the rows' lanes hold of a leaf."""
+
+    def on_shard(own: Array, slot: Array, lane: Array) -> Array:
+        return own.at[slot, lane].get(mode="clip")
+
+    return by_shard(on_shard, num_shards, leaf, prefixes.slot, prefixes.lane)
+
+
+def _newest_in_column(end: Int32[Array, " n"], num_columns: int) -> Int32[Array, "n S"]:
+    """The last of the places before `end` that each column holds; a cache of a sliding layer is a ring.
+
+    Negative where a column holds none yet.
+    """
+    last = end[:, None] - 1
+    return last - (last - jnp.arange(num_columns)) % num_columns

@@ -6,11 +6,28 @@ It is never behind on what it changed itself, and may be a chunk behind on what 
 free, one that it holds for live may have ended.
 """
 
+from collections.abc import Mapping
+from typing import NamedTuple
+
 import numpy as np
 from jaxtyping import Bool, Int32
 
 from grpo_jax.sampling.compaction import Compaction, plan_compaction
 from grpo_jax.sampling.groups import Group
+
+
+class KeptSample(NamedTuple):
+    """A sample that has ended and whose keys and values are still in its lane, but for its last token's."""
+
+    sample: int
+    token_ids: Int32[np.ndarray, " C"]
+
+    def inputs_shared(self, token_ids: Int32[np.ndarray, " n"]) -> int:
+        """Inputs of a sample of these tokens that are there: the prompt's last token and some of its own."""
+        length = min(len(self.token_ids), len(token_ids))
+        differing = np.flatnonzero(self.token_ids[:length] != token_ids[:length])
+        same = int(differing[0]) if len(differing) else length
+        return min(same + 1, len(self.token_ids), len(token_ids))
 
 
 class SlotTable:
@@ -19,6 +36,7 @@ class SlotTable:
     Attributes:
         groups: Prompt of each slot; one whose samples have all ended stays until the slot is wanted.
         live: Lanes that may hold a sample that has not ended.
+        kept: What lanes (slot, lane) still have of samples that have ended, those first that ended first.
         layout: Changes with every change of the batch's shape.
     """
 
@@ -32,6 +50,7 @@ class SlotTable:
         shape = self._full
         self.groups: list[Group | None] = [None] * shape[0]
         self.live: Bool[np.ndarray, "N C"] = np.zeros(shape, bool)
+        self.kept: dict[tuple[int, int], KeptSample] = {}
         # Columns of each lane when the chunk of that number started.
         self._columns: Int32[np.ndarray, "N C"] = np.zeros(shape, np.int32)
         self._since: Int32[np.ndarray, "N C"] = np.zeros(shape, np.int32)
@@ -60,14 +79,19 @@ class SlotTable:
         return [slot for slot, own in enumerate(self.groups) if own is group]
 
     def free_slots(self) -> list[list[int]]:
-        """Slots without a sample in work, by shard, numbered within it."""
+        """Slots without a sample in work, by shard, numbered within it; first those whose prompt is missed least."""
         size = self.slots_a_shard
-        free = [own is None or not own.open for own in self.groups]
-        return [[slot for slot in range(size) if free[shard * size + slot]] for shard in range(self._num_shards)]
+        newest = {slot: age for age, (slot, _) in enumerate(self.kept, start=1)}
+        free = {
+            slot: newest.get(slot, 0) if own else -1 for slot, own in enumerate(self.groups) if not (own and own.open)
+        }
+        by_loss = sorted(free, key=free.__getitem__)
+        return [[slot % size for slot in by_loss if slot // size == shard] for shard in range(self._num_shards)]
 
     def put_group(self, slot: int, group: Group, chunk: int) -> Group | None:
         """Give a slot to a prompt before the chunk of that number; returns the prompt that had it."""
         before, self.groups[slot] = self.groups[slot], group
+        self.kept = {place: own for place, own in self.kept.items() if place[0] != slot}
         self.live[slot], self._columns[slot], self._since[slot] = False, 0, chunk
         self._refilled[slot], self._arranged = group.refills, chunk
         return before
@@ -76,8 +100,17 @@ class SlotTable:
         """Put a sample of so many columns into a lane, to go on with the chunk of that number."""
         self.live[slot, lane], self._columns[slot, lane], self._since[slot, lane] = True, columns, chunk
         self._arranged = chunk
+        self.kept.pop((slot, lane), None)
 
-    def observe(self, layout: int, chunk: int, goes_on: Bool[np.ndarray, "N C"], columns: np.ndarray) -> None:
+    def observe(
+        self,
+        layout: int,
+        chunk: int,
+        goes_on: Bool[np.ndarray, "N C"],
+        columns: Int32[np.ndarray, "N C"],
+        worked_on: Int32[np.ndarray, "N C"],
+        ended: Mapping[tuple[int, int], KeptSample],
+    ) -> None:
         """Take note of what a chunk left in the lanes.
 
         Args:
@@ -85,11 +118,17 @@ class SlotTable:
             chunk: Its number.
             goes_on: Lanes with a sample that has not ended.
             columns: `own_end` of every lane.
+            worked_on: The last sample that each lane had; -1 is none.
+            ended: Of these the ones that ended, by slot and lane.
         """
         self._read = chunk
         if layout != self.layout:
             return
         known = self._since <= chunk
+        for place, own in [*self.kept.items()]:
+            if known[place] and worked_on[place] not in (-1, own.sample):
+                del self.kept[place]
+        self.kept |= {place: own for place, own in ended.items() if known[place]}
         self.live = np.where(known, goes_on, self.live)
         self._columns = np.where(known, columns, self._columns)
         self._since = np.where(known, chunk + 1, self._since)
@@ -98,6 +137,11 @@ class SlotTable:
         """Columns that own caches need for the chunk of that number, as far as lanes are live."""
         needed = self._columns + (chunk + 1 - self._since) * chunk_tokens
         return int(np.where(self.live, needed, 0).max())
+
+    def cut(self, columns: int, chunk_tokens: int) -> None:
+        """Take note that own caches have lost what is behind so many columns."""
+        # A sample starts in any column of its first chunk.
+        self.kept = {place: own for place, own in self.kept.items() if len(own.token_ids) + chunk_tokens - 1 <= columns}
 
     def shrink(self, chunk: int) -> Compaction | None:
         """The smallest batch for what is in work, taken over here before the chunk of that number.
@@ -145,4 +189,5 @@ class SlotTable:
             self._since[places],
         )
         self._refilled, self._arranged = plan.refilled.copy(), chunk
+        self.kept.clear()
         self.layout += 1

@@ -59,7 +59,8 @@ class Lanes(NamedTuple):
 
     Attributes:
         own_kv: Keys and values [N, C, K, S, H] of each layer, from earlier chunks.
-        own_start: Column of the sample's first input.
+        own_start: Column of the sample's first input. A lane that is done keeps it, and its columns, until it takes up
+            another sample.
         own_end: One past the column of its last one; 0 where the lane is done.
         sample: Which sample the lane holds.
         count: Tokens sampled so far.

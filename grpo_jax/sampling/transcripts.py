@@ -31,6 +31,11 @@ class HostChunk(NamedTuple):
     place: Int32[np.ndarray, "N C chunk"]
     finish: Int8[np.ndarray, "N C chunk"]
 
+    def last_samples(self) -> Int32[np.ndarray, "N C"]:
+        """The last sample that each lane worked on; -1 where it had none."""
+        last = self.sample.shape[-1] - 1 - np.argmax(self.sample[..., ::-1] >= 0, axis=-1)
+        return np.take_along_axis(self.sample, last[..., None], axis=-1)[..., 0]
+
 
 class Ended(NamedTuple):
     """A sample that ended in a chunk; `unknown` where the device goes on with it, as it knows no stop strings."""

@@ -7,55 +7,20 @@ import functools
 from collections.abc import Sequence
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
-from flax import nnx
 
-from grpo_jax.config import ParallelConfig
-from grpo_jax.models.transformer import Transformer, abstract_params
-from grpo_jax.parallel.mesh import make_mesh
 from grpo_jax.records import Completion
 from grpo_jax.sampling.engine import SamplingEngine
 from grpo_jax.sampling.live import LiveSampling
-from grpo_jax.sampling.programs import Programs
-from grpo_jax.sampling.request import Partial, Room, Sample, SampleRequest
-from tests.fakes.architectures import ARCHITECTURES, lively_params
-from tests.fakes.byte_tokenizer import PAD_ID, ByteTokenizer
+from grpo_jax.sampling.request import Partial, Room, SampleRequest
+from tests.fakes import live_sampler
+from tests.fakes.live_sampler import ONE_DEVICE, run_out
 
-ARCH = ARCHITECTURES["gemma3"]  # sliding and global layers
+FAMILY = "gemma3"  # sliding and global layers
 LONGEST, NUM_PROMPTS, GROUP, STEP = 40, 5, 6, 3
 ROOM = Room(GROUP, 16, LONGEST)
 Found = dict[tuple[str, int], Completion]
-
-
-@functools.cache
-def programs(chunks_ahead: int = 1, sizes: tuple[int, int, int] = (1, 1, 1)) -> Programs:
-    _, shapes, names = abstract_params(ARCH)
-    data, fsdp, tensor = sizes
-    return Programs(
-        ARCH,
-        shapes,
-        names,
-        make_mesh(ParallelConfig(*sizes), jax.devices()[: data * fsdp * tensor]),
-        dtype=jnp.float32,
-        stop_ids=tuple(range(8)),
-        pad_id=PAD_ID,
-        chunk_tokens=8,
-        max_prompt_tokens=16,
-        max_completion_tokens=LONGEST,
-        chunks_ahead=chunks_ahead,
-    )
-
-
-@functools.cache
-def params(scale: float = 1.0) -> dict:
-    return jax.tree.map(lambda leaf: leaf * scale, lively_params(ARCH))
-
-
-@functools.cache
-def weights(scale: float = 1.0, sizes: tuple[int, int, int] = (1, 1, 1)) -> dict:
-    return programs(1, sizes).serve(params(scale))
 
 
 def request(number: int, **settings) -> SampleRequest:
@@ -67,11 +32,14 @@ REQUESTS = [request(number) for number in range(NUM_PROMPTS)]
 
 
 def engine(**settings) -> SamplingEngine:
-    ahead = settings.pop("chunks_ahead", 1)
-    return SamplingEngine(programs(ahead, settings.pop("sizes", (1, 1, 1))), decode=ByteTokenizer().decode, **settings)
+    return live_sampler.engine(FAMILY, LONGEST, **settings)
 
 
-def open_live(sampler: SamplingEngine, sizes: tuple[int, int, int] = (1, 1, 1), version: int = 0) -> LiveSampling:
+def weights(scale: float = 1.0, sizes: tuple[int, int, int] = ONE_DEVICE) -> dict:
+    return live_sampler.weights(FAMILY, LONGEST, scale, sizes)
+
+
+def open_live(sampler: SamplingEngine, sizes: tuple[int, int, int] = ONE_DEVICE, version: int = 0) -> LiveSampling:
     return sampler.open(weights(sizes=sizes), room=ROOM, num_prompts=NUM_PROMPTS, seed=0, policy_version=version)
 
 
@@ -79,14 +47,6 @@ def open_live(sampler: SamplingEngine, sizes: tuple[int, int, int] = (1, 1, 1), 
 def undisturbed() -> Found:
     samples = engine().sample(weights(), REQUESTS, GROUP, seed=0, step=STEP)
     return {(REQUESTS[own.request].noise_id, own.sample): own.completion for own in samples}
-
-
-def run_out(live: LiveSampling) -> list[Sample]:
-    samples = []
-    while not live.idle:
-        samples += live.advance()
-    assert live.num_waiting == live.num_unfinished == 0
-    return samples
 
 
 def assert_undisturbed(found: Found, keys: Sequence[tuple[str, int]] | None = None) -> None:
@@ -99,18 +59,8 @@ def assert_undisturbed(found: Found, keys: Sequence[tuple[str, int]] | None = No
         assert found[key].finish_reason == own.finish_reason
 
 
-@functools.partial(jax.jit, static_argnums=2)
-def teacher_forced(token_ids: jax.Array, targets: jax.Array, scale: float) -> jax.Array:
-    model: Transformer = nnx.merge(abstract_params(ARCH)[0], params(scale))
-    logprobs = jax.nn.log_softmax(model.hidden_states(token_ids[None])[0] @ model.head_table.T)
-    return jnp.take_along_axis(logprobs, targets[:, None], axis=1)[:, 0]
-
-
 def trainers_logprobs(asked: SampleRequest, token_ids: np.ndarray, scale: float = 1.0) -> np.ndarray:
-    prompt, length = asked.token_ids, len(token_ids)
-    row = np.full(16 + LONGEST + 1, PAD_ID, np.int32)
-    row[: len(prompt) + length] = [*prompt, *token_ids]
-    return np.asarray(teacher_forced(row[:-1], row[1:], scale))[len(prompt) - 1 :][:length]
+    return live_sampler.trainers_logprobs(FAMILY, LONGEST, asked, token_ids, scale)
 
 
 @pytest.mark.parametrize(("chunks_ahead", "lanes"), [(1, 8), (0, 30)])
