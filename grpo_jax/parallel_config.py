@@ -33,7 +33,8 @@ class ParallelConfig:
     start_seconds: int = 300
     """How long to wait for the others at the start."""
     heartbeat_seconds: int = 100
-    """Silence after which a process counts as dead, which ends the others."""
+    """Silence after which a process counts as dead, which ends the others with a line that names it. A process that is
+    stopped or frozen for clearly less lives on."""
     compile_cache: str | None = None
     """Folder, or `gs://` address, that keeps compiled programs from start to start; '' keeps none. None is what
     JAX_COMPILATION_CACHE_DIR says, else `grpo_jax/compiled` in the user's cache. Only process 0 writes to it."""

@@ -28,13 +28,19 @@ _LOST = re.compile(
     r"connection|heartbeat|unhealthy|coordination|peer|timed? ?out|nccl|unavailable|deadline", re.IGNORECASE
 )
 
+START_AGAIN = "start all of them again: the run goes on from its last checkpoint"
+"""What to do about a lost process."""
+
+_HEARTBEAT_PATIENCE = 3
+"""Times `parallel.heartbeat_seconds` that JAX's own heartbeats are given; after half of it JAX may end a process."""
+
 
 def join_processes(settings: ParallelConfig, environment: Mapping[str, str] = os.environ) -> None:
     """Connect to the run's other processes, where there are any; call it before anything else asks JAX for devices.
 
     `parallel.coordinator`, `parallel.hosts` and `parallel.host_index` say who they are. Where the first is left out,
     JAX_COORDINATOR_ADDRESS, JAX_NUM_PROCESSES and JAX_PROCESS_ID do, or what JAX itself reads of Slurm, Open MPI, GKE
-    and TPU pods. A process that is silent for `parallel.heartbeat_seconds` ends the others.
+    and TPU pods. `watching_processes` ends them where one falls silent; before and after it, JAX does, later.
 
     Raises:
         ConfigError: The settings contradict each other, or the others could not be reached in
@@ -52,6 +58,8 @@ def join_processes(settings: ParallelConfig, environment: Mapping[str, str] = os
                 "parallel.distributed=always on a TPU pod"
             )
         return
+    if settings.heartbeat_seconds < 1:
+        raise ConfigError(f"parallel.heartbeat_seconds={settings.heartbeat_seconds} must be 1 or more")
     if settings.coordinator and (count is None or index is None):
         raise ConfigError(
             "parallel.coordinator needs parallel.hosts and parallel.host_index (counted from 0) beside it"
@@ -62,7 +70,7 @@ def join_processes(settings: ParallelConfig, environment: Mapping[str, str] = os
             count,
             index,
             initialization_timeout=settings.start_seconds,
-            heartbeat_timeout_seconds=settings.heartbeat_seconds,
+            heartbeat_timeout_seconds=_HEARTBEAT_PATIENCE * settings.heartbeat_seconds,
         )
     except (RuntimeError, ValueError) as error:
         reason = str(error).partition("\n")[0]
@@ -93,8 +101,8 @@ def naming_lost_processes() -> Iterator[None]:
         if jax.process_count() == 1 or not _LOST.search(reason):
             raise
         raise LostProcessError(
-            f"process {jax.process_index()}: another process of this run has ended ({reason}); look at its log, then "
-            "start all of them again: the run goes on from its last checkpoint"
+            f"process {jax.process_index()}: another process of this run has ended ({reason}); look at its log, "
+            f"then {START_AGAIN}"
         ) from error
 
 

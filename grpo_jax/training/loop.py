@@ -32,13 +32,8 @@ from grpo_jax.parallel.compile_watch import CompileWatch
 from grpo_jax.parallel.device_memory import device_bytes, memory_explained
 from grpo_jax.parallel.device_peaks import peak_flops_of_all
 from grpo_jax.parallel.mesh import make_mesh, make_rollout_mesh
-from grpo_jax.parallel.processes import (
-    any_process,
-    is_main,
-    join_processes,
-    naming_lost_processes,
-    wait_for_all,
-)
+from grpo_jax.parallel.processes import any_process, is_main, join_processes, naming_lost_processes, wait_for_all
+from grpo_jax.parallel.silence import watching_processes
 from grpo_jax.records import ConfigError
 from grpo_jax.rewards.phases import PhaseTracker
 from grpo_jax.rewards.pool import RewardPool
@@ -119,7 +114,8 @@ def train(config: RunConfig, resume: str = "auto") -> RunResult:
     folder.create()
     set_up_logging(folder.log(jax.process_index()), console_level=logging.INFO if is_main() else logging.WARNING)
     try:
-        with naming_lost_processes(), CompileWatch() as compiling, ExitStack() as stack:
+        with watching_processes(config.parallel), naming_lost_processes(), ExitStack() as stack:
+            compiling = stack.enter_context(CompileWatch())
             stack.enter_context(naming_disk_errors(str(folder.path)))
             return _Run(config, folder, resume, stack, compiling).run()
     finally:

@@ -97,6 +97,14 @@ def assert_same_figures(found: Path, expected: Path) -> None:
         assert row == pytest.approx(wanted, rel=1e-5, abs=1e-6)
 
 
+def wait_for_lines(folder: Path, run: list[subprocess.Popen[str]], number: int) -> None:
+    log, deadline = folder / "metrics.jsonl", time.monotonic() + PATIENCE_SECONDS
+    while not (log.exists() and len(read_metrics(log)) >= number):
+        assert all(process.poll() is None for process in run), [process.communicate()[0] for process in run]
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
 @pytest.fixture(scope="module")
 def single(folder: Path) -> Path:
     finish(start(folder, "single", 1, 4))
@@ -124,11 +132,7 @@ def test_two_processes_of_two_devices_equal_one_of_four(folder: Path, single: Pa
 
 def test_a_lost_process_ends_the_others_and_another_number_of_them_resumes(folder: Path, single: Path) -> None:
     run = start(folder, "lost", 2, 2)
-    log, deadline = folder / "out" / "lost" / "metrics.jsonl", time.monotonic() + PATIENCE_SECONDS
-    while not (log.exists() and len(read_metrics(log)) >= 3):
-        assert all(process.poll() is None for process in run), [process.communicate()[0] for process in run]
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_for_lines(folder / "out" / "lost", run, 3)
     os.killpg(run[1].pid, signal.SIGKILL)
     shown, _ = run[0].communicate(timeout=60)
     run[1].communicate()
@@ -147,3 +151,25 @@ def test_hosts_on_a_network_equal_one_process(folder: Path, single: Path, proces
     with network_hosts(processes) as hosts:
         finish(start(folder, f"network{processes}", processes, devices, hosts=hosts))
     assert_same_figures(folder / "out" / f"network{processes}", single)
+
+
+@pytest.mark.slow
+def test_hosts_that_a_cut_cable_parts_say_so_in_their_logs_and_the_run_goes_on(folder: Path, single: Path) -> None:
+    if reason := no_network_hosts():
+        pytest.skip(reason)
+    run = folder / "out" / "cut"
+    with network_hosts(2) as hosts:
+        processes = start(folder, "cut", 2, 2, hosts=hosts)
+        wait_for_lines(run, processes, 2)
+        hosts[1].unplug()
+        shown = [process.communicate(timeout=PATIENCE_SECONDS)[0] for process in processes]
+    assert [process.returncode for process in processes] == [1, 1], "\n".join(shown)
+    host = os.uname().nodename
+    for index, (log, line) in enumerate(
+        [("log.txt", f"nothing was heard of process 1 on {host} for 10 s"), ("log-1.txt", f"process 0 on {host}, the")]
+    ):
+        assert f"error: process {index} on {host}: {line}" in " ".join(shown[index].split())
+        assert f"error: process {index} on {host}: {line}" in (run / log).read_text()
+        assert "JAX distributed service detected fatal errors" not in shown[index]
+    finish(start(folder, "cut", 2, 2))
+    assert_same_figures(run, single)

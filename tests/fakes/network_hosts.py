@@ -77,6 +77,8 @@ def _host(stack: ExitStack, name: str, bridge: str, address: str) -> NetworkHost
     stack.callback(shutil.rmtree, files)
     (files / "hosts").write_text(f"127.0.0.1 localhost\n{address} {os.uname().nodename}\n")
     _ip("link", "add", cable, "type", "veth", "peer", "name", inside)
+    # A namespace that is deleted drops its links some time later, when another host of that name may be there.
+    stack.callback(_ip, "link", "del", cable)
     _ip("link", "set", inside, "netns", name)
     _ip("link", "set", cable, "master", bridge, "up")
     _ip("-n", name, "addr", "add", f"{address}/24", "dev", inside)
