@@ -190,8 +190,10 @@ def test_processes_that_were_stopped_for_a_while_go_on():
                 started[index].send_signal(signal.SIGCONT)
             time.sleep(2)
         assert [process.poll() for process in started] == [None, None]
+        for number in (signal.SIGSTOP, signal.SIGKILL):  # so that neither sees the other's end
+            for process in started:
+                process.send_signal(number)
         for process in started:
-            process.kill()
             assert process.stdout is not None
             assert set(process.stdout) == {"exchanged\n"}
 
