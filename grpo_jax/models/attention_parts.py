@@ -38,14 +38,16 @@ def attend_part(
 
     Args:
         q: Scaled queries; R of them read the same keys.
-        k: Keys.
-        v: Values; those of hidden keys must be finite.
+        k: Keys; hidden ones must be finite, like their values.
+        v: Values.
         visible: Which keys are seen.
     """
+    # Masked by a sum: between the two products a select keeps XLA's CPU programs on one core.
     scores = jnp.einsum("...rh,...sh->...rs", q, k, preferred_element_type=jnp.float32)
-    scores = jnp.where(visible, scores, MASKED)
+    scores = scores + jnp.where(visible, 0.0, MASKED)
     largest = scores.max(axis=-1)
-    weights = jnp.where(visible, jnp.exp(scores - largest[..., None]), 0.0)
+    # Where no key is seen all scores are `MASKED`, and the exponentials are 0 beside half of it.
+    weights = jnp.exp(scores - jnp.maximum(largest, MASKED / 2)[..., None])
     out = jnp.einsum("...rs,...sh->...rh", weights.astype(v.dtype), v, preferred_element_type=jnp.float32)
     return AttentionPart(out, largest, weights.sum(axis=-1))
 

@@ -20,6 +20,7 @@ from grpo_jax.models.lora import LoraSpec
 from grpo_jax.models.reasoning_tags import ReasoningTags
 from grpo_jax.models.transformer import Params
 from grpo_jax.parallel.compile_ahead import Program
+from grpo_jax.parallel.cpu_options import decode_options
 from grpo_jax.parallel.rules import batch_multiple, batch_sharding, param_shardings, replicated
 from grpo_jax.parallel.transfer import place
 from grpo_jax.sampling.buckets import SMALLEST_PROMPT, buckets_up_to
@@ -144,6 +145,7 @@ class Programs:
             static_argnames="with_cuts",
             donate_argnames="lanes",
             out_shardings=(lanes, self.by_slot, self.by_slot),
+            compiler_options=decode_options(mesh),
         )
         self.empty_state = self._program(
             "empty_state",
