@@ -13,7 +13,7 @@ from grpo_jax.sampling.lane_state import LaneState, Placement
 from grpo_jax.sampling.programs import Programs
 from grpo_jax.sampling.request import Partial, Room, SampleRequest
 from grpo_jax.sampling.serving import ServingWeights
-from grpo_jax.sampling.slot_table import KeptSample, SlotTable
+from grpo_jax.sampling.slot_table import SlotTable
 from grpo_jax.sampling.transcripts import Decode, Transcripts
 
 
@@ -39,7 +39,7 @@ class Admission:
         counts: Counts,
     ):
         """Set up empty slots; see `LiveSampling`."""
-        self._room, self._seed, self._has_rings = room, seed, programs.has_rings
+        self._room, self._seed = room, seed
         self.table = SlotTable(num_slots, num_lanes, programs.num_shards)
         self.state = LaneState(programs, room, self.table, seed, counts)
         self.transcripts = Transcripts(num_slots * room.num_samples, room.completion_tokens, decode)
@@ -159,7 +159,7 @@ class Admission:
         for shard, own in enumerate(rows):
             for slot, group in own:
                 before = self.table.put_group(shard * self.table.slots_a_shard + slot, group, chunk)
-                if before is not None and self._by_key.get(before.key) is before and not self.table.slots_of(before):
+                if before is not None and self._by_key.get(before.key) is before:
                     del self._by_key[before.key]
                 entries = group.to_place[: self.table.shape[1]]
                 placements += [Placement(shard, slot, lane, group, entry) for lane, entry in enumerate(entries)]
@@ -174,7 +174,10 @@ class Admission:
         self._put_samples(weights, placements, chunk)
 
     def _share_out(self, group: Group) -> list[Placement]:
-        """Lanes for samples of a group: the one that kept it, else those first that nobody comes back to."""
+        """Lanes for samples of a group: the one that kept it, else those first that nobody comes back to.
+
+        Where lanes are few, a sample whose lane kept it goes before those that have waited for longer.
+        """
         table, size, slots = self.table, self.table.slots_a_shard, self.table.slots_of(group)
         free = [(slot, int(lane)) for slot in slots for lane in np.flatnonzero(~table.live[slot])]
         kept = {own.sample: place for place, own in table.kept.items() if place[0] in slots}
@@ -185,7 +188,8 @@ class Admission:
             # A lane still works on what was killed until it is told of it, and would drop its successor as well.
             if number in group.killed or (place is not None and place not in free):
                 continue
-            shared = 0 if place is None else self._inputs_shared(table.kept[place], entry.partial)
+            rings = self.state.has_rings
+            shared = table.kept[place].inputs_shared(entry.partial.token_ids, whole=rings) if place else 0
             if place is None or not shared:
                 others.append(entry)
                 continue
@@ -199,12 +203,6 @@ class Admission:
             for entry, (slot, lane) in zip(others, free, strict=False)
         ]
         return placements
-
-    def _inputs_shared(self, kept: KeptSample, partial: Partial) -> int:
-        """Inputs of a sample that a lane has."""
-        shared = kept.inputs_shared(partial.token_ids)
-        # Behind the place where texts part, a ring has lost inputs that its window needs.
-        return 0 if self._has_rings and shared < len(kept.token_ids) else shared
 
     def _put_samples(self, weights: ServingWeights, placements: list[Placement], chunk: int) -> None:
         if not placements:

@@ -28,6 +28,8 @@ STOP_IDS_STEP = 8
 """Stop ids of a lane come in multiples of this, so that one more id is no new program."""
 PREFILL_TOKENS = 16_384
 """Prompt tokens, padding included, that one device prefills at once."""
+GATHERED_COLUMNS = 1 << 18
+"""Columns of prompts and lanes that one device copies at once for samples that go on."""
 SMALLEST_PREFIX = 16
 """Inputs of samples that go on below which padding costs less than another program."""
 PATIENCE = 8
@@ -80,6 +82,12 @@ class LaneState:
     def most_prompts(self) -> int:
         """Prompts that one device prefills at once."""
         return max(1, PREFILL_TOKENS // self._num_prompt)
+
+    @property
+    def has_rings(self) -> bool:
+        """Whether own caches of any layer may hold the last columns only."""
+        longest = self._column_buckets[-1]
+        return min(self._programs.own_columns(longest)) < longest
 
     def release(self) -> None:
         """Give the device's memory back; what the lanes held is lost."""
@@ -157,7 +165,8 @@ class LaneState:
                     waiting[own.shard].append(own)
             while any(waiting):
                 width = bucket_of(max(1, *(own[0].num_new for own in waiting if own)), self._prefix_buckets)
-                most = max(1, PREFILL_TOKENS // (width + self._columns * with_kept))
+                seen = self._num_prompt + self._columns * with_kept
+                most = max(1, min(PREFILL_TOKENS // width, GATHERED_COLUMNS // seen))
                 self._put_prefixes(weights, [own[:most] for own in waiting], width, with_kept)
                 waiting = [own[most:] for own in waiting]
         self._counts.prefix_tokens += sum(own.num_new for own in placements)

@@ -5,7 +5,7 @@
 On an accelerator the host works one chunk behind: chunk t + 1 is under way before the tokens of chunk t are read. What
 it knows of lengths and ended lanes is one chunk old, so it reserves room for one chunk more, and a prompt is replaced
 one chunk after its last sample ended. Every decision follows from tokens, none from timing, so a run repeats itself;
-and a token follows from its key and the weights alone, whatever else is in the batch.
+and as long as the weights stay, a token follows from its key alone, whatever else is in the batch.
 """
 
 import time
@@ -182,7 +182,11 @@ class LiveSampling:
             return self._read()
 
     def swap(self, weights: ServingWeights, policy_version: int) -> None:
-        """Go on with other weights from the next chunk on; lanes keep the keys and values they have."""
+        """Go on with other weights from the next chunk on; lanes keep the keys and values they have.
+
+        So do those of samples that have ended: a later turn of such a one sees its earlier turns by older weights where
+        its lane kept them, and by the new ones where they had to be computed again.
+        """
         self._weights, self._version = weights, policy_version
 
     def oldest_versions(self) -> dict[int, int]:
@@ -265,17 +269,17 @@ class LiveSampling:
             if group is not None:
                 group.saw(output.sample[slot])
         worked_on = output.last_samples()
-        lane_of = {
-            int(chunk.rows[slot, worked_on[slot, lane]]): (slot, lane)
-            for slot, lane in np.argwhere(worked_on >= 0).tolist()
-        }
+        row_of = np.where(worked_on >= 0, np.take_along_axis(chunk.rows, np.maximum(worked_on, 0), axis=1), -1)
         samples, kept = [], {}
         for ended in self._admission.transcripts.record(output, chunk.rows, chunk.version):
             group, number = self._admission.owners[ended.row]
             samples.append(Sample(group.open[number].ticket, number, ended.completion))
-            # What a lane goes on with unknowingly drives earlier columns out of a ring.
-            if ended.row in lane_of and not (ended.unknown and self._programs.has_rings):
-                kept[lane_of[ended.row]] = KeptSample(number, ended.completion.token_ids)
+            # What a lane has sampled too much has driven earlier columns out of a ring.
+            if not (ended.overran and self._admission.state.has_rings):
+                kept |= {
+                    (slot, lane): KeptSample(number, ended.completion.token_ids)
+                    for slot, lane in np.argwhere(row_of == ended.row).tolist()
+                }
             if ended.unknown:
                 group.killed.append(number)
             self._forget(group, number)

@@ -49,7 +49,6 @@ class Programs:
         prompt_buckets: Padded prompt lengths that occur.
         chunks_ahead: Chunks that are under way while the host reads the one before them.
         num_compiled: Programs compiled so far, by name.
-        has_rings: Whether any layer keeps the last columns only.
         tags: Automaton of the reasoning tags; None for a model without twins.
         tag_table: The same on the devices.
         serve: Parameters to serving weights, where the parameters are.
@@ -113,7 +112,7 @@ class Programs:
         on_cpu = mesh.devices.flat[0].platform == "cpu"
         self.chunks_ahead = int(not on_cpu) if chunks_ahead is None else chunks_ahead
         self.num_compiled: Counter[str] = Counter()
-        self._arch, self.has_rings = arch, arch.sliding_window is not None
+        self._arch = arch
         self.tags = tags
         self.tag_table = None if tags is None else place(tags.for_sampling(arch.num_twins), self.replicated)
 

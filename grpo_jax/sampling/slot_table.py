@@ -22,12 +22,20 @@ class KeptSample(NamedTuple):
     sample: int
     token_ids: Int32[np.ndarray, " C"]
 
-    def inputs_shared(self, token_ids: Int32[np.ndarray, " n"]) -> int:
-        """Inputs of a sample of these tokens that are there: the prompt's last token and some of its own."""
+    def inputs_shared(self, token_ids: Int32[np.ndarray, " n"], *, whole: bool) -> int:
+        """Inputs of a sample of these tokens that are there: the prompt's last token and some of its own.
+
+        Args:
+            token_ids: What is there of the sample that goes on.
+            whole: Whether what is kept serves as a whole only. Behind the place where texts part, a ring has lost
+                inputs that its window needs.
+        """
         length = min(len(self.token_ids), len(token_ids))
         differing = np.flatnonzero(self.token_ids[:length] != token_ids[:length])
         same = int(differing[0]) if len(differing) else length
-        return min(same + 1, len(self.token_ids), len(token_ids))
+        shared = min(same + 1, len(self.token_ids), len(token_ids))
+        # The prompt's last token alone is not worth another program.
+        return shared if same and (shared == len(self.token_ids) or not whole) else 0
 
 
 class SlotTable:

@@ -38,17 +38,26 @@ class HostChunk(NamedTuple):
 
 
 class Ended(NamedTuple):
-    """A sample that ended in a chunk; `unknown` where the device goes on with it, as it knows no stop strings."""
+    """A sample that ended in a chunk.
+
+    Attributes:
+        row: Its row.
+        completion: All of it.
+        unknown: Whether the device goes on with it, as it knows no stop strings.
+        overran: Whether the device has sampled more of it than it keeps.
+    """
 
     row: int
     completion: Completion
     unknown: bool
+    overran: bool
 
 
 class _End(NamedTuple):
     num_tokens: int
     stopped: bool
     unknown: bool = False
+    overran: bool = False
 
 
 class _Search(NamedTuple):
@@ -126,7 +135,9 @@ class Transcripts:
             for row, place, how in zip(*(part[last] for part in (*places, finish)), strict=True)
         }
         for row, num_tokens in self._stop_strings(*places):
-            ends[row] = _End(num_tokens, stopped=True, unknown=row not in ends)
+            unknown = row not in ends
+            overran = unknown or ends[row].num_tokens > num_tokens
+            ends[row] = _End(num_tokens, stopped=True, unknown=unknown, overran=overran)
         return [self._ended(row, end) for row, end in ends.items()]
 
     def close(self) -> None:
@@ -171,6 +182,5 @@ class Transcripts:
 
     def _ended(self, row: int, end: _End) -> Ended:
         ids, logprobs, truncated, versions = self._copies(row, end.num_tokens)
-        return Ended(
-            row, Completion(ids, logprobs, "stop" if end.stopped else "length", truncated, versions), end.unknown
-        )
+        completion = Completion(ids, logprobs, "stop" if end.stopped else "length", truncated, versions)
+        return Ended(row, completion, end.unknown, end.overran)

@@ -237,3 +237,26 @@ def test_withdrawing_gives_the_devices_memory_back() -> None:
 def test_requests_without_room_are_refused(message: str, settings: dict, partials: list[Partial]) -> None:
     with open_live(engine()) as live, pytest.raises(ValueError, match=message):
         live.submit(request(0, **settings), partials=partials)
+
+
+def test_a_prompt_that_lost_the_slot_that_took_up_its_samples_is_sampled_when_it_comes_back() -> None:
+    many = 64
+    room = Room(many, 16, LONGEST)
+    sampler = engine(slots=2, lanes=32, chunks_ahead=0)
+    with sampler.open(weights(), room=room, num_prompts=2, seed=0) as live:
+        ticket = live.submit(REQUESTS[0], many, step=STEP)
+        live.advance()
+        live.advance()  # the batch has shrunk, and the prompt has two slots
+        live.cancel(ticket)
+        live.expecting_more = True
+        live.submit(REQUESTS[1], GROUP, step=STEP)
+        live.advance()
+        again = live.submit(REQUESTS[0], GROUP, step=STEP)
+        samples = []
+        for _ in range(LONGEST):
+            samples += live.advance()
+    assert live.idle
+    assert_undisturbed(
+        {("p0", own.sample): own.completion for own in samples if own.request == again},
+        [("p0", number) for number in range(GROUP)],
+    )
