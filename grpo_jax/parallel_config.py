@@ -34,7 +34,7 @@ class ParallelConfig:
     """How long to wait for the others at the start."""
     heartbeat_seconds: int = 100
     """Silence after which a process counts as dead, which ends the others with a line that names it. A process that is
-    stopped or frozen for clearly less lives on."""
+    stopped or frozen for clearly less lives on; one whose Python is held by a single call for longer counts too."""
     compile_cache: str | None = None
     """Folder, or `gs://` address, that keeps compiled programs from start to start; '' keeps none. None is what
     JAX_COMPILATION_CACHE_DIR says, else `grpo_jax/compiled` in the user's cache. Only process 0 writes to it."""

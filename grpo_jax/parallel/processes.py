@@ -31,7 +31,7 @@ _LOST = re.compile(
 START_AGAIN = "start all of them again: the run goes on from its last checkpoint"
 """What to do about a lost process."""
 
-_HEARTBEAT_PATIENCE = 3
+_HEARTBEAT_PATIENCE = 4
 """Times `parallel.heartbeat_seconds` that JAX's own heartbeats are given; after half of it JAX may end a process."""
 
 

@@ -114,7 +114,7 @@ def train(config: RunConfig, resume: str = "auto") -> RunResult:
     folder.create()
     set_up_logging(folder.log(jax.process_index()), console_level=logging.INFO if is_main() else logging.WARNING)
     try:
-        with watching_processes(config.parallel), naming_lost_processes(), ExitStack() as stack:
+        with watching_processes(config.parallel) as noting, naming_lost_processes(), ExitStack() as stack, noting:
             compiling = stack.enter_context(CompileWatch())
             stack.enter_context(naming_disk_errors(str(folder.path)))
             return _Run(config, folder, resume, stack, compiling).run()

@@ -101,12 +101,54 @@ def test_an_error_elsewhere_is_told_long_before_the_limit_but_not_at_once():
 
 def test_a_process_that_leaves_because_of_another_is_not_to_blame():
     run = Run()
+    assert run.pass_seconds(LIMIT - 2, alive=(0, 1)) is None
     run.say(1, "left")
-    assert run.pass_seconds(LIMIT / 2, alive=(0,)) is None
+    line = run.pass_seconds(LIMIT, alive=(0,))
+    assert line is not None
+    assert "nothing was heard of process 2 on host-2 for 20 s" in line
+    assert "process 1" not in line
+
+
+def test_a_process_that_left_says_why_where_nobody_else_is_known_to_be_lost():
+    run = Run(index=1)
+    run.say(0, "left")
+    assert run.pass_seconds(3 * run.silence.period_seconds, alive=(1, 2)) is None
     assert not run.silence.all_over()
+    line = run.pass_seconds(3 * run.silence.period_seconds, alive=(1, 2))
+    assert line is not None
+    assert "process 0 on host-0 ended because of the loss of another process; look at its log" in line
     run.say(2, "left")
-    assert run.pass_seconds(1, alive=(0,)) is None
+    run.pass_seconds(1, alive=(1,))
     assert run.silence.all_over()
+
+
+@pytest.mark.parametrize(
+    ("word", "reason"), [("failed", "stopped with an error"), ("left", "ended because of the loss of another process")]
+)
+def test_a_process_with_an_error_of_its_own_has_the_whole_limit_to_close(word: str, reason: str):
+    run = Run(index=1)
+    run.silence.failing = True
+    run.say(0, word)
+    run.say(2, "failed")
+    assert run.pass_seconds(LIMIT / 4, alive=(1,)) is None
+    assert run.pass_seconds(LIMIT / 2, alive=(1,), reached=False) is None
+    line = run.pass_seconds(LIMIT, alive=(1,), reached=False)
+    assert line is not None
+    assert "stopped with an error" in line
+    assert "process 2 on host-2" in line
+    run.say(2, "done")
+    line = run.pass_seconds(LIMIT, alive=(1,))
+    assert line is not None
+    assert f"process 0 on host-0 {reason}" in line
+
+
+def test_a_process_with_an_error_of_its_own_still_misses_a_silent_one():
+    run = Run()
+    run.silence.failing = True
+    assert run.pass_seconds(LIMIT - 1, alive=(0, 1)) is None
+    line = run.pass_seconds(2, alive=(0, 1))
+    assert line is not None
+    assert "nothing was heard of process 2 on host-2" in line
 
 
 def test_a_coordinator_out_of_reach_is_named_with_its_address_and_no_other_process_is():
@@ -171,10 +213,10 @@ class MemoryStore:
 class Process:
     """A watch in this process, with where its exit code goes."""
 
-    def __init__(self, store: MemoryStore, index: int, limit_seconds: float = 1.0) -> None:
+    def __init__(self, store: MemoryStore, index: int, limit_seconds: float = 1.0, number: int = 1) -> None:
         self.left: list[int] = []
         silence = Silence(index, 2, limit_seconds, "10.0.0.1:99")
-        self.watch = Watch(store, index, f"process {index} on host-{index}", silence, self.left.append)
+        self.watch = Watch(store, index, f"process {index} on host-{index}", silence, self.left.append, number)
 
 
 def eventually(holds: Callable[[], object]) -> None:
@@ -188,11 +230,11 @@ def test_processes_that_beat_leave_each_other_alone_and_may_end_at_different_tim
     store = MemoryStore()
     first, second = Process(store, 0, 2.0), Process(store, 1, 2.0)
     second.watch.close()
-    assert store.values["grpo_jax/beats/1"] == "done process 1 on host-1"
+    assert store.values["grpo_jax/watch-1/beats/1"] == "done process 1 on host-1"
     # More beats than the limit holds, whatever this machine is busy with.
-    eventually(lambda: int(store.values["grpo_jax/beats/0"].split()[0]) > 30)
+    eventually(lambda: int(store.values["grpo_jax/watch-1/beats/0"].split()[0]) > 30)
     first.watch.close()
-    assert store.values["grpo_jax/beats/0"] == "done process 0 on host-0"
+    assert store.values["grpo_jax/watch-1/beats/0"] == "done process 0 on host-0"
     assert (first.left, second.left, caplog.records) == ([], [], [])
 
 
@@ -212,7 +254,7 @@ def test_a_store_whose_calls_last_or_fail_ends_the_process(caplog: pytest.LogCap
     store = MemoryStore()
     with caplog.at_level(logging.ERROR, "grpo_jax"):
         process = Process(store, 1)
-        eventually(lambda: "grpo_jax/beats/1" in store.values)
+        eventually(lambda: "grpo_jax/watch-1/beats/1" in store.values)
         store.refuses = refuses
         if not refuses:
             store.reached.clear()
@@ -237,3 +279,56 @@ def test_an_error_ends_the_others_by_the_name_of_who_had_it(caplog: pytest.LogCa
     assert [record.getMessage().split(";")[0] for record in caplog.records] == [
         "error: process 1 on host-1: process 0 on host-0 stopped with an error"
     ]
+
+
+def test_an_error_that_both_have_ends_each_by_its_own_however_long_one_takes_to_close(
+    caplog: pytest.LogCaptureFixture,
+):
+    store, closed = MemoryStore(), threading.Event()
+    with caplog.at_level(logging.ERROR, "grpo_jax"):
+        # The limit is long for a busy machine, its twentieth short.
+        first, second = Process(store, 0, 8.0), Process(store, 1, 8.0)
+        eventually(lambda: len(store.values) == 2)
+        with pytest.raises(ValueError, match="theirs"), second.watch.noting_errors():
+            raise ValueError("theirs")
+        eventually(lambda: store.values["grpo_jax/watch-1/beats/1"].startswith("ending"))
+
+        def close_first() -> None:
+            first.watch.close(ValueError("theirs"))
+            closed.set()
+
+        threading.Thread(target=close_first).start()
+        eventually(lambda: store.values["grpo_jax/watch-1/beats/0"].startswith("failed"))
+        assert not closed.wait(5 * 8.0 / 20)
+        assert store.values["grpo_jax/watch-1/beats/1"].startswith("ending")
+        second.watch.close(ValueError("theirs"))
+        assert closed.wait(60)
+    assert (first.left, second.left, caplog.records) == ([], [], [])
+
+
+def test_the_keeper_of_the_store_that_lost_a_process_stays_until_the_other_has_read_it(
+    caplog: pytest.LogCaptureFixture,
+):
+    store = MemoryStore()
+    with caplog.at_level(logging.ERROR, "grpo_jax"):
+        first, second = Process(store, 0, 10.0), Process(store, 1, 10.0)
+        eventually(lambda: len(store.values) == 2)
+        first.watch.close(LostProcessError())
+        assert store.values["grpo_jax/watch-1/beats/1"].startswith("left")
+        eventually(lambda: second.left)
+        second.watch.close()
+    assert (first.left, second.left) == ([], [1])
+    assert [record.getMessage().split(";")[0] for record in caplog.records] == [
+        "error: process 1 on host-1: process 0 on host-0 ended because of the loss of another process"
+    ]
+
+
+def test_the_last_words_of_an_earlier_watch_are_not_heard():
+    store = MemoryStore()
+    earlier = Process(store, 1, 2.0)
+    earlier.watch.close(ValueError("a fault"))
+    first, second = Process(store, 0, 2.0, number=2), Process(store, 1, 2.0, number=2)
+    eventually(lambda: int(store.values.get("grpo_jax/watch-2/beats/0", "0").split()[0]) > 30)
+    second.watch.close()
+    first.watch.close()
+    assert (first.left, second.left) == ([], [])
