@@ -323,12 +323,11 @@ def test_the_keeper_of_the_store_that_lost_a_process_stays_until_the_other_has_r
     ]
 
 
-def test_the_last_words_of_an_earlier_watch_are_not_heard():
+@pytest.mark.parametrize(("number", "heard"), [(1, True), (2, False)])
+def test_the_last_words_of_an_earlier_watch_are_not_heard(number: int, heard: bool):
     store = MemoryStore()
-    earlier = Process(store, 1, 2.0)
-    earlier.watch.close(ValueError("a fault"))
-    first, second = Process(store, 0, 2.0, number=2), Process(store, 1, 2.0, number=2)
-    eventually(lambda: int(store.values.get("grpo_jax/watch-2/beats/0", "0").split()[0]) > 30)
-    second.watch.close()
-    first.watch.close()
-    assert (first.left, second.left) == ([], [])
+    Process(store, 1, 60.0, number=1).watch.close(ValueError("a fault"))
+    silence = Silence(0, 2, 60.0)
+    Watch(store, 0, "process 0 on host-0", silence, number=number).close()
+    assert f"grpo_jax/watch-{number}/beats/0" in store.values
+    assert silence.all_over() == heard
