@@ -27,6 +27,7 @@ from grpo_jax.bench.random_model import random_model
 from grpo_jax.sampling.engine import SamplingEngine
 from grpo_jax.sampling.request import Partial, Room, Sample, SampleRequest
 from grpo_jax.sampling.serving import ServingWeights
+from tests.fakes.live_sampler import run_out
 
 PROMPTS, GROUP, PROMPT_TOKENS, TURN_TOKENS = 4, 8, 128, 24
 
@@ -75,16 +76,12 @@ def talk(
         live.expecting_more = True
         owners = {live.submit(request, GROUP): request for request in requests}
         for _ in range(num_turns - 1):
-            ended: list[Sample] = []
-            while not live.idle:
-                ended += live.advance()
-            before, owners = owners, {}
+            before, owners, ended = owners, {}, run_out(live)
             for own in ended:
                 request, partial = before[own.request], _answered(own, parted)
                 longer = dataclasses.replace(request, max_tokens=len(partial.token_ids) + TURN_TOKENS)
                 owners[live.submit(longer, partials=[partial])] = request
-        while not live.idle:
-            live.advance()
+        run_out(live)
 
 
 def _answered(own: Sample, parted: bool) -> Partial:

@@ -35,6 +35,7 @@ end a process after half the time they are given or later."""
 _LONGEST_PERIOD_SECONDS = 2.0
 _DONE, _FAILED, _LEFT = "done", "failed", "left"
 """Last words: the run's end; an error of this process's own; the loss of another process."""
+_LAST_WORDS = (_DONE, _FAILED, _LEFT)
 _ENDING = "ending"
 """Begins each beat of a process that has an error and is still closing what it opened."""
 
@@ -115,8 +116,7 @@ class Silence:
         """Whether every other process has said its last word or is lost."""
         with self._lock:
             return all(
-                peer.word in (_DONE, _FAILED, _LEFT) or peer.silent_seconds >= self.limit_seconds
-                for peer in self._peers.values()
+                peer.word in _LAST_WORDS or peer.silent_seconds >= self.limit_seconds for peer in self._peers.values()
             )
 
     def somebody_is_ending(self) -> bool:
@@ -157,11 +157,10 @@ class Silence:
         )
 
     def _silent(self) -> str:
-        last_words = (_DONE, _FAILED, _LEFT)
         return " and ".join(
             peer.name
             for peer in self._peers.values()
-            if peer.word not in last_words and peer.silent_seconds >= self.limit_seconds
+            if peer.word not in _LAST_WORDS and peer.silent_seconds >= self.limit_seconds
         )
 
     def _named(self, word: str, seconds: float) -> str:

@@ -180,29 +180,28 @@ class Admission:
         """
         table, size, slots = self.table, self.table.slots_a_shard, self.table.slots_of(group)
         free = [(slot, int(lane)) for slot in slots for lane in np.flatnonzero(~table.live[slot])]
-        kept = {own.sample: place for place, own in table.kept.items() if place[0] in slots}
-        placements: list[Placement] = []
+        places = {own.sample: place for place, own in table.kept.items() if place[0] in slots}
+        chosen: list[tuple[Entry, tuple[int, int], int]] = []
         others: list[Entry] = []
         for entry in group.to_place:
-            number, place = entry.partial.sample, kept.get(entry.partial.sample)
+            number, place = entry.partial.sample, places.get(entry.partial.sample)
             # A lane still works on what was killed until it is told of it, and would drop its successor as well.
             if number in group.killed or (place is not None and place not in free):
                 continue
-            rings = self.state.has_rings
-            shared = table.kept[place].inputs_shared(entry.partial.token_ids, whole=rings) if place else 0
-            if place is None or not shared:
+            kept = table.kept[place] if place is not None else None
+            shared = kept.inputs_shared(entry.partial.token_ids, whole=self.state.has_rings) if kept else 0
+            if place is not None and shared:
+                free.remove(place)
+                chosen.append((entry, place, shared))
+            else:
                 others.append(entry)
-                continue
-            free.remove(place)
-            placements.append(Placement(place[0] // size, place[0] % size, place[1], group, entry, shared))
         # Those that have been kept longest are least likely to be asked for.
         ages = {place: age for age, place in enumerate(table.kept, start=1)}
         free.sort(key=lambda place: ages.get(place, 0))
-        placements += [
-            Placement(slot // size, slot % size, lane, group, entry)
-            for entry, (slot, lane) in zip(others, free, strict=False)
+        chosen += [(entry, place, 0) for entry, place in zip(others, free, strict=False)]
+        return [
+            Placement(slot // size, slot % size, lane, group, entry, shared) for entry, (slot, lane), shared in chosen
         ]
-        return placements
 
     def _put_samples(self, weights: ServingWeights, placements: list[Placement], chunk: int) -> None:
         if not placements:
