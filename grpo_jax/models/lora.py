@@ -17,6 +17,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from grpo_jax.model_config import LoraConfig
+from grpo_jax.models.matrix_product import matrix_product
 from grpo_jax.models.quantization import NUM_OUTPUTS, dequantized, is_quantized
 
 Params = dict[str, Any]
@@ -107,9 +108,9 @@ def with_last_rows_moved(table: Float[Array, "V D"], delta: Float[Array, "rows D
     return jnp.concatenate([table[:num_kept], table[num_kept:] + delta])
 
 
-def adapted(x: Array, a: Array, b: Array, scale: float) -> Array:
+def adapted(x: Array, a: Array, b: Array, scale: float, num_outputs: int) -> Array:
     """What an adapter adds: scale · x A B, the last dims of x contracted with all of A's but its last."""
-    return scale * jnp.tensordot(jnp.tensordot(x, a, axes=a.ndim - 1), b, axes=1)
+    return scale * matrix_product(matrix_product(x, a, 1), b, num_outputs)
 
 
 def fresh_adapters(shapes: Params, key: PRNGKeyArray) -> Params:

@@ -27,6 +27,8 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Float32, Int8, UInt8
 
+from grpo_jax.models.matrix_product import matrix_product
+
 Params = dict[str, Any]
 Quantization = Literal["int8", "nf4"]
 
@@ -88,14 +90,14 @@ class QuantizedMatrix(nnx.Module):
         self.codes = nnx.Param(jnp.zeros(codes, code_dtype), logical_axes=tuple(dims))
         self.scales = nnx.Param(jnp.zeros(scales, jnp.float32), logical_axes=tuple(scale_dims))
 
-    def product(self, equation: str, x: Float[Array, "..."]) -> Float[Array, "..."]:
-        """The einsum of activations and one layer's matrix, which is computed anew for the backward pass.
+    def product(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
+        """The product of activations and one layer's matrix, which is computed anew for the backward pass.
 
         Kept, the numbers of all layers would be the full-size copy that the codes are there to avoid.
         """
 
         def of(x: Array, codes: Array, scales: Array) -> Array:
-            return jnp.einsum(equation, x, dequantized(codes, scales, self.num_outputs, x.dtype))
+            return matrix_product(x, dequantized(codes, scales, self.num_outputs, x.dtype), self.num_outputs)
 
         return jax.checkpoint(of, prevent_cse=False)(x, self.codes[...], self.scales[...])
 

@@ -20,6 +20,7 @@ from grpo_jax.models.architecture import Architecture
 from grpo_jax.models.attention import attend, causal_mask
 from grpo_jax.models.kernel_attention import XLA_UPDATE_ATTENTION, UpdateAttention
 from grpo_jax.models.lora import A_SUFFIX, B_SUFFIX, LoraSpec, adapted, with_last_rows_moved
+from grpo_jax.models.matrix_product import matrix_product
 from grpo_jax.models.quantization import NUM_OUTPUTS, Quantization, QuantizedMatrix
 from grpo_jax.models.rematerialization import product, recomputed
 from grpo_jax.models.rope import Rotation, rotate, rotation_at
@@ -103,37 +104,37 @@ class Block(nnx.Module):
         self, normed: Float[Array, "... T D"]
     ) -> tuple[Float[Array, "... T N H"], Float[Array, "... T K H"], Float[Array, "... T K H"]]:
         """Queries, keys and values before their norms and rotation."""
-        q = self._product("query", "...td,dnh->...tnh", normed)
-        k = self._product("key", "...td,dkh->...tkh", normed)
-        v = self._product("value", "...td,dkh->...tkh", normed)
+        q = self._product("query", normed)
+        k = self._product("key", normed)
+        v = self._product("value", normed)
         if self.arch.qkv_bias:
             return q + self.query_bias[...], k + self.key_bias[...], v + self.value_bias[...]
         return q, k, v
 
     def merge_heads(self, attended: Float[Array, "... T N H"]) -> Float[Array, "... T D"]:
         """The attention's contribution to the residual stream."""
-        return self._product("output", "...tnh,nhd->...td", attended)
+        return self._product("output", attended)
 
     def residual(self, x: Float[Array, "... T D"], attended: Float[Array, "... T N H"]) -> Float[Array, "... T D"]:
         """The residual stream after this layer, given what its heads attended to."""
         out = self.merge_heads(attended)
         x = x + (self._norm(out, self.post_attention_norm) if self.arch.post_norms else out)
         normed = self._norm(x, self.mlp_norm)
-        gate = self._product("gate", "...td,df->...tf", normed)
-        up = self._product("up", "...td,df->...tf", normed)
+        gate = self._product("gate", normed)
+        up = self._product("up", normed)
         active = jax.nn.silu(gate) if self.arch.activation == "silu" else jax.nn.gelu(gate, approximate=True)
         hidden = active * up
-        out = self._product("down", "...tf,fd->...td", hidden)
+        out = self._product("down", hidden)
         return x + (self._norm(out, self.post_mlp_norm) if self.arch.post_norms else out)
 
-    def _product(self, name: str, equation: str, x: Array) -> Array:
-        """The einsum of activations and a weight, and what the weight's adapter, where it has one, adds."""
-        weight = getattr(self, name)
+    def _product(self, name: str, x: Array) -> Array:
+        """The product of activations and a weight, and what the weight's adapter, where it has one, adds."""
+        weight, num_outputs = getattr(self, name), NUM_OUTPUTS[name]
         quantized = isinstance(weight, QuantizedMatrix)
-        out = weight.product(equation, x) if quantized else jnp.einsum(equation, x, weight[...])
+        out = weight.product(x) if quantized else matrix_product(x, weight[...], num_outputs)
         if self.lora is not None and name in self.lora.targets:
             a, b = getattr(self, name + A_SUFFIX)[...], getattr(self, name + B_SUFFIX)[...]
-            out = out + adapted(x, a, b, self.lora.scale)
+            out = out + adapted(x, a, b, self.lora.scale, num_outputs)
         # No backward pass reads what is only added to the stream.
         return out if name == "down" and not self.arch.post_norms else product(out)
 
