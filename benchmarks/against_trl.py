@@ -26,6 +26,13 @@ With `--sampling-only`, sampling alone is compared, and completions end as the m
     python -m benchmarks.against_trl --sampling-only --questions GSM8K/train.jsonl --prompts 8 --group-size 8 \
         --completion-tokens 256 --steps 2 --output ratio.json
 
+With `--learning-only`, both sides learn from the same rollouts: TRL gets the completions that ours sampled, and must
+find the same gradient norm within a hundredth. Only learning is compared; prompts may be lengthened with further
+questions, and TRL's rows taken in several passes where one has no room:
+
+    python -m benchmarks.against_trl --learning-only --questions GSM8K/train.jsonl --prompts 8 --group-size 8 \
+        --prompt-tokens 256 --completion-tokens 128 --rows-at-once 8 --steps 1 --output ratio.json
+
 Left out: loading, data reading, logging, evaluation and checkpoints; completions that end early; bfloat16;
 `torch.compile` and vLLM. TRL is set to be fast: `benchmarks/trl_side.py` says how, and what was changed in its favour
 (`--trl-as-shipped` takes that back). Run it on an idle machine: neighbours slow PyTorch's threads more than XLA's.
@@ -45,7 +52,8 @@ from typing import Any
 
 from benchmarks.sampling_comparison import compare
 from benchmarks.sampling_comparison import describe as describe_sampling
-from benchmarks.workload import SideTimings, Workload, read_questions
+from benchmarks.workload import SideTimings, Workload, lengthen, read_questions
+from grpo_jax.checkpoint.pretrained import load_published
 from grpo_jax.records import ConfigError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -66,6 +74,9 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--group-size", type=_positive, default=4, help="completions of each question")
     parser.add_argument("--completion-tokens", type=_positive, default=64, help="exact length of a completion")
     parser.add_argument("--sampling-only", action="store_true", help="compare sampling, completions of free length")
+    parser.add_argument("--learning-only", action="store_true", help="compare learning from the same rollouts")
+    parser.add_argument("--prompt-tokens", type=_positive, help="lengthen prompts to at most so many tokens")
+    parser.add_argument("--rows-at-once", type=_positive, help="completions of one pass of TRL's; default all")
     parser.add_argument("--trl-as-shipped", action="store_true", help="without the change in TRL's favour")
     return parser.parse_args(words)
 
@@ -89,6 +100,8 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
         subprocess.CalledProcessError: A side failed; its own message is above.
     """
     questions = read_questions(arguments.questions, arguments.prompts)
+    if arguments.prompt_tokens:
+        questions = lengthen(questions, arguments.prompt_tokens, load_published(arguments.model).tokenizer)
     workload = Workload(
         model=arguments.model,
         questions=questions,
@@ -96,6 +109,8 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
         completion_tokens=arguments.completion_tokens,
         steps=arguments.steps,
         trl_as_shipped=arguments.trl_as_shipped,
+        rows_at_once=arguments.rows_at_once,
+        given_rollouts=arguments.learning_only,
     )
     timings: dict[str, list[SideTimings]] = {side: [] for side in SIDES}
     loads: list[float] = []
@@ -110,6 +125,8 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
                 _start(module, folder, output)
                 timings[side].append(SideTimings.load(output))
                 check_same_priority(timings)
+                if workload.given_rollouts and side == "trl":
+                    check_same_gradient(timings["grpo_jax"][-1], timings["trl"][-1])
                 latest = figures(timings[side][-1], workload)
                 print(describe(f"{side} {repeat}/{arguments.repeats}", latest), flush=True)
     by_side = {side: [figures(process, workload) for process in processes] for side, processes in timings.items()}
@@ -127,7 +144,11 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
             for side, processes in timings.items()
         },
         "figures": by_side,
-        "ratios": ratios(by_side["grpo_jax"], by_side["trl"]),
+        "ratios": {
+            name: ratio
+            for name, ratio in ratios(by_side["grpo_jax"], by_side["trl"]).items()
+            if name == "learning_seconds" or not workload.given_rollouts
+        },
     }
 
 
@@ -140,6 +161,17 @@ def check_same_priority(timings: dict[str, list[SideTimings]]) -> None:
     found = {side: [process.settings["niceness"] for process in processes] for side, processes in timings.items()}
     if len({level for levels in found.values() for level in levels}) > 1:
         raise RuntimeError(f"the processes ended with different niceness, so their times say nothing: {found}")
+
+
+def check_same_gradient(ours: SideTimings, theirs: SideTimings) -> None:
+    """Refuse sides that learn something else from the same rollouts.
+
+    Raises:
+        RuntimeError: The norms of their gradients differ by more than a hundredth.
+    """
+    for mine, other in zip(ours.steps, theirs.steps, strict=True):
+        if abs(mine.grad_norm - other.grad_norm) > 0.01 * other.grad_norm:
+            raise RuntimeError(f"gradient norms {mine.grad_norm} and {other.grad_norm}: they learn differently")
 
 
 def figures(timings: SideTimings, workload: Workload) -> Figures:

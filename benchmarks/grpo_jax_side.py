@@ -28,6 +28,7 @@ from benchmarks.workload import (
     Workload,
     load_prompt_ids,
     save_prompt_ids,
+    save_rollouts,
 )
 from grpo_jax.checkpoint.hf_export import export_hugging_face
 from grpo_jax.checkpoint.pretrained import Published, load_published
@@ -42,7 +43,7 @@ from grpo_jax.config import (
     TrainingConfig,
 )
 from grpo_jax.models.transformer import Transformer, abstract_params
-from grpo_jax.records import Problem, Prompt
+from grpo_jax.records import Problem, Prompt, RolloutGroup
 from grpo_jax.rewards.pool import RewardPool
 from grpo_jax.rollout.collector import RolloutCollector
 from grpo_jax.rollout.session import Session, open_session
@@ -87,8 +88,10 @@ def measure(folder: Path, output: Path) -> None:
         state = learner.initial_state(session.params)
         steps = []
         for step in range(1, 2 + workload.steps):
-            state, seconds = _step(config, session, collector, learner, state, prompts, step)
+            state, seconds, groups = _step(config, session, collector, learner, state, prompts, step)
             steps.append(seconds)
+            sampled = [[rollout.completion.token_ids.tolist() for rollout in group.rollouts] for group in groups]
+            save_rollouts(folder, step, sampled)
     warm_up, *measured = steps
     settings = {
         "jax": jax.__version__,
@@ -102,9 +105,16 @@ def measure(folder: Path, output: Path) -> None:
 
 
 def make_config(workload: Workload, max_prompt_tokens: int) -> RunConfig:
-    """The workload as a run: everything that it does not set stays at its default."""
+    """The workload as a run: everything that it does not set stays at its default.
+
+    An update takes as many tokens at once as the rows have that the other side takes at once.
+    """
+    training = TrainingConfig(learning_rate=LEARNING_RATE, max_grad_norm=MAX_GRAD_NORM)
+    if workload.rows_at_once:
+        row = max_prompt_tokens + workload.completion_tokens
+        training = dataclasses.replace(training, microbatch_tokens=workload.rows_at_once * row)
     return RunConfig(
-        model=ModelConfig(path=workload.model, dtype="float32", remat="none"),
+        model=ModelConfig(path=workload.model, dtype="float32", remat="dots"),
         data=DataConfig(prompts_per_step=len(workload.questions), max_prompt_tokens=max_prompt_tokens),
         domains={"math": Domain(rewards={"benchmarks.workload:reward": 1.0})},
         sampling=SamplingConfig(
@@ -114,7 +124,7 @@ def make_config(workload: Workload, max_prompt_tokens: int) -> RunConfig:
         ),
         rewards=RewardsConfig(workers=1),
         objective=ObjectiveConfig(name="grpo", kl_coefficient=KL_COEFFICIENT),
-        training=TrainingConfig(learning_rate=LEARNING_RATE, max_grad_norm=MAX_GRAD_NORM),
+        training=training,
     )
 
 
@@ -132,7 +142,7 @@ def _step(
     state: TrainState,
     prompts: list[Prompt],
     step: int,
-) -> tuple[TrainState, StepSeconds]:
+) -> tuple[TrainState, StepSeconds, tuple[RolloutGroup, ...]]:
     """One step as `training/loop.py` makes it; the serving copy of the weights counts as sampling."""
     start = time.perf_counter()
     weights = jax.block_until_ready(session.engine.serve(state.params))
@@ -149,11 +159,11 @@ def _step(
     if collected.sampled_tokens != expected:
         raise RuntimeError(f"{collected.sampled_tokens} tokens sampled instead of {expected}")
     sampled = time.perf_counter()
-    state, _ = learner.learn(state, collected.groups, step)
+    state, learned = learner.learn(state, collected.groups, step)
     jax.block_until_ready(state)
     end = time.perf_counter()
     sampling = served - start + collected.sampling_seconds
-    return state, StepSeconds(sampling, end - sampled, end - start)
+    return state, StepSeconds(sampling, end - sampled, end - start, learned.grad_norms[0]), collected.groups
 
 
 if __name__ == "__main__":

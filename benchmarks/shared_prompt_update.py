@@ -23,7 +23,7 @@ import time
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import jax
 import jax.numpy as jnp
@@ -31,6 +31,7 @@ import numpy as np
 from flax import nnx
 
 from grpo_jax.config import Domain, ObjectiveConfig
+from grpo_jax.model_config import Remat
 from grpo_jax.models.architecture import Architecture
 from grpo_jax.models.transformer import abstract_params
 from grpo_jax.objective.domain_terms import domain_terms
@@ -77,11 +78,11 @@ def make_batch(shared: bool) -> TrainBatch:
     )  # type: ignore[arg-type]
 
 
-def plain_loss(params: Any, graph: nnx.GraphDef, batch: TrainBatch) -> jax.Array:
+def plain_loss(params: Any, graph: nnx.GraphDef, remat: Remat, batch: TrainBatch) -> jax.Array:
     """On-policy loss of padded rows from all logits at once."""
     ids = jnp.concatenate([batch.prompt_ids[0], batch.response_ids[0, :, 0]], axis=1)
     model = nnx.merge(graph, params)
-    logits = model.hidden_states(ids)[:, PROMPT - 1 : -1] @ model.head_table.T
+    logits = model.hidden_states(ids, remat=remat)[:, PROMPT - 1 : -1] @ model.head_table.T
     logprobs = jnp.take_along_axis(jax.nn.log_softmax(logits), batch.response_ids[0, :, 0, :, None], axis=-1)[..., 0]
     ratio = jnp.exp(logprobs - jax.lax.stop_gradient(logprobs))
     return -(ratio * batch.advantages[0, :, 0] * batch.weights[0, :, 0]).sum()
@@ -93,6 +94,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=3, help="measured calls of each")
     parser.add_argument("--layers", type=int, default=ARCH.num_layers, help="of the model; SmolLM2 has 30")
+    parser.add_argument("--remat", choices=get_args(Remat), default="none", help="as model.remat, for all of them")
     parser.add_argument("--without-plain", action="store_true", help="leave out what holds all logits")
     parser.add_argument("--output", type=Path, help="JSON file for the figures")
     arguments = parser.parse_args()
@@ -102,14 +104,14 @@ def main() -> None:
     settings, domains = ObjectiveConfig(aggregation="token_mean"), {"plain": Domain()}
     objective = resolve(settings, domains)
     terms = jax.tree.map(jnp.asarray, domain_terms(settings, objective, domains))
-    fixed = UpdateSettings(graph, objective, jnp.float32, remat="none")
+    fixed = UpdateSettings(graph, objective, jnp.float32, remat=arguments.remat)
 
     def packed(params: Any, batch: TrainBatch) -> tuple[jax.Array, Any]:
         loss, gradient, _ = accumulate_gradient(params, {}, UpdateInputs(batch, None, None), terms, fixed)
         return loss, gradient
 
     def plain(params: Any, batch: TrainBatch) -> tuple[jax.Array, Any]:
-        return jax.value_and_grad(plain_loss)(params, graph, batch)
+        return jax.value_and_grad(plain_loss)(params, graph, arguments.remat, batch)
 
     cases = {
         "shared": (packed, make_batch(shared=True)),

@@ -32,6 +32,7 @@ from benchmarks.workload import (
     StepSeconds,
     Workload,
     load_prompt_ids,
+    load_rollouts,
     reward_of_text,
 )
 
@@ -46,6 +47,10 @@ def main(folder: Path, output: Path) -> None:
         score_completions_alone()
     trainer = make_trainer(workload, folder)
     check_same_model(trainer, folder)
+    if workload.given_rollouts:
+        trainer.model.generate = _GivenRollouts(folder)
+        # Ours sample on after a stop id, which TRL would cut them at.
+        trainer.eos_token_ids = [-1]
     clock = _Clock(trainer)
     trainer.add_callback(clock)
     trainer.remove_callback(PrinterCallback)
@@ -82,6 +87,7 @@ def make_trainer(workload: Workload, folder: Path) -> GRPOTrainer:
     """TRL's trainer for the workload, on the model in the folder."""
     model = str(folder / "model")
     rows = len(workload.questions) * workload.group_size
+    rows_at_once = workload.rows_at_once or rows
 
     def score(completions: list[Any], completion_ids: list[list[int]], **_columns: Any) -> list[float]:
         wrong = [len(ids) for ids in completion_ids if len(ids) != workload.completion_tokens]
@@ -96,8 +102,8 @@ def make_trainer(workload: Workload, folder: Path) -> GRPOTrainer:
         bf16=False,
         fp16=False,
         gradient_checkpointing=False,
-        per_device_train_batch_size=rows,
-        gradient_accumulation_steps=1,
+        per_device_train_batch_size=rows_at_once,
+        gradient_accumulation_steps=rows // rows_at_once,
         num_generations=workload.group_size,
         max_completion_length=workload.completion_tokens,
         generation_kwargs={"min_new_tokens": workload.completion_tokens},
@@ -149,14 +155,30 @@ def check_same_model(trainer: Any, folder: Path) -> None:
         raise RuntimeError(f"next-token logits of the two sides differ by up to {difference}")
 
 
+class _GivenRollouts:
+    """In the place of `generate`: the completions that our side sampled, step by step."""
+
+    def __init__(self, folder: Path):
+        self._folder, self._step = folder, 0
+        self._rows = {tuple(row): index for index, row in enumerate(load_prompt_ids(folder))}
+
+    def __call__(self, input_ids: torch.Tensor, attention_mask: torch.Tensor, **_settings: Any) -> torch.Tensor:
+        """Left-padded prompts with their completions behind them."""
+        self._step += 1
+        left = load_rollouts(self._folder, self._step)
+        prompts = [tuple(row[mask.bool()].tolist()) for row, mask in zip(input_ids, attention_mask, strict=True)]
+        completions = [left[self._rows[prompt]].pop(0) for prompt in prompts]
+        return torch.cat([input_ids, torch.tensor(completions)], dim=1)
+
+
 class _Clock(TrainerCallback):
     """Times steps, without TRL's logging and saving, and in them generation, reference scoring and the update."""
 
     def __init__(self, trainer: Any):
         self.steps: list[StepSeconds] = []
-        self._start = self._sampling = self._reference = self._update_start = 0.0
+        self._start = self._sampling = self._reference = self._update_start = self._grad_norm = 0.0
         model, scoring, loss = trainer.model, trainer._get_per_token_logps_and_entropies, trainer.compute_loss
-        generate = model.generate
+        generate, clip = model.generate, trainer.accelerator.clip_grad_norm_
 
         def timed_generate(*args: Any, **kwargs: Any) -> Any:
             start = time.perf_counter()
@@ -172,23 +194,30 @@ class _Clock(TrainerCallback):
             return result
 
         def timed_loss(*args: Any, **kwargs: Any) -> Any:
-            self._update_start = time.perf_counter()
+            # Of the first of a step's microbatches.
+            self._update_start = self._update_start or time.perf_counter()
             return loss(*args, **kwargs)
+
+        def noted_clip(*args: Any, **kwargs: Any) -> Any:
+            norm = clip(*args, **kwargs)
+            self._grad_norm = float(norm)
+            return norm
 
         model.generate = timed_generate
         trainer._get_per_token_logps_and_entropies = timed_scoring
         trainer.compute_loss = timed_loss
+        trainer.accelerator.clip_grad_norm_ = noted_clip
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Before the batch is generated."""
-        self._sampling = self._reference = 0.0
+        self._sampling = self._reference = self._update_start = 0.0
         self._start = time.perf_counter()
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """After the optimizer, before logging."""
         end = time.perf_counter()
         learning = self._reference + end - self._update_start
-        self.steps.append(StepSeconds(self._sampling, learning, end - self._start))
+        self.steps.append(StepSeconds(self._sampling, learning, end - self._start, self._grad_norm))
 
 
 if __name__ == "__main__":

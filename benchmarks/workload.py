@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """What both sides of a comparison are given to do and the timings they hand back. Imports neither JAX nor torch."""
 
+import bisect
 import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from grpo_jax.records import ConfigError, Problem
+from grpo_jax.records import ConfigError, Problem, Tokenizer
 
 TEMPERATURE = 1.0
 LEARNING_RATE = 1e-6
@@ -17,6 +18,7 @@ MAX_GRAD_NORM = 1.0
 _WORKLOAD_FILE = "workload.json"
 _PROMPTS_FILE = "prompt_ids.json"
 _STOPS_FILE = "stop_ids.json"
+_ROLLOUTS_FILE = "rollouts-{}.json"
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,8 @@ class Workload:
             be.
         steps: Measured steps, after one warm-up step.
         trl_as_shipped: Leave out the change in TRL's favour that `trl_side.py` describes.
+        rows_at_once: Completions that TRL takes through one forward and backward pass; None is all.
+        given_rollouts: The other side learns from the completions that ours sampled in the same step.
     """
 
     model: str
@@ -39,6 +43,8 @@ class Workload:
     completion_tokens: int
     steps: int
     trl_as_shipped: bool = False
+    rows_at_once: int | None = None
+    given_rollouts: bool = False
 
     @property
     def tokens_per_step(self) -> int:
@@ -64,11 +70,13 @@ class StepSeconds:
         sampling: Of drawing the completions.
         learning: Of scoring by the reference, forward and backward pass, and the optimizer.
         step: Of everything from the prompts to the new weights; more than the sum of the two.
+        grad_norm: Of the update, before clipping.
     """
 
     sampling: float
     learning: float
     step: float
+    grad_norm: float
 
 
 @dataclass(frozen=True)
@@ -111,6 +119,37 @@ def read_questions(path: Path, count: int) -> tuple[str, ...]:
     if len(rows) < count or any("question" not in row for row in rows):
         raise ConfigError(f"--questions {path}: wanted {count} rows with a field question, as GSM8K has them")
     return tuple(row["question"] for row in rows)
+
+
+def lengthen(questions: tuple[str, ...], tokens: int, tokenizer: Tokenizer) -> tuple[str, ...]:
+    """Each question with the following ones behind it, as many words as its prompt of at most `tokens` has room for.
+
+    Raises:
+        ConfigError: A question alone is longer.
+    """
+
+    def length(words: list[str]) -> int:
+        return len(tokenizer.encode_chat([{"role": "user", "content": " ".join(words)}]))
+
+    found = []
+    for first, question in enumerate(questions):
+        words = " ".join([question, *questions[first + 1 :], *questions]).split()
+        # A word is one token or more.
+        count = bisect.bisect_right(range(min(len(words), tokens) + 1), tokens, key=lambda n: length(words[:n])) - 1
+        if count < len(question.split()):
+            raise ConfigError(f"--prompt-tokens {tokens}: question {first + 1} is longer; give more")
+        found.append(" ".join(words[:count]))
+    return tuple(found)
+
+
+def save_rollouts(folder: Path, step: int, completions: list[list[list[int]]]) -> None:
+    """Write the ids of a step's completions, by question and sample, for the other side to learn from."""
+    (folder / _ROLLOUTS_FILE.format(step)).write_text(json.dumps(completions), encoding="utf-8")
+
+
+def load_rollouts(folder: Path, step: int) -> list[list[list[int]]]:
+    """Read what `save_rollouts` wrote."""
+    return json.loads((folder / _ROLLOUTS_FILE.format(step)).read_text(encoding="utf-8"))
 
 
 def save_prompt_ids(folder: Path, prompt_ids: list[list[int]], stop_ids: tuple[int, ...]) -> None:

