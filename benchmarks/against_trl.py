@@ -101,7 +101,7 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
     """
     questions = read_questions(arguments.questions, arguments.prompts)
     if arguments.prompt_tokens:
-        questions = lengthen(questions, arguments.prompt_tokens, load_published(arguments.model).tokenizer)
+        questions = lengthen(questions, arguments.prompt_tokens, load_published(arguments.model).tokenizer.encode_chat)
     workload = Workload(
         model=arguments.model,
         questions=questions,

@@ -5,10 +5,11 @@
 import bisect
 import dataclasses
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from grpo_jax.records import ConfigError, Problem, Tokenizer
+from grpo_jax.records import ConfigError, Message, Problem
 
 TEMPERATURE = 1.0
 LEARNING_RATE = 1e-6
@@ -121,7 +122,9 @@ def read_questions(path: Path, count: int) -> tuple[str, ...]:
     return tuple(row["question"] for row in rows)
 
 
-def lengthen(questions: tuple[str, ...], tokens: int, tokenizer: Tokenizer) -> tuple[str, ...]:
+def lengthen(
+    questions: tuple[str, ...], tokens: int, encode_chat: Callable[[list[Message]], list[int]]
+) -> tuple[str, ...]:
     """Each question with the following ones behind it, as many words as its prompt of at most `tokens` has room for.
 
     Raises:
@@ -129,7 +132,7 @@ def lengthen(questions: tuple[str, ...], tokens: int, tokenizer: Tokenizer) -> t
     """
 
     def length(words: list[str]) -> int:
-        return len(tokenizer.encode_chat([{"role": "user", "content": " ".join(words)}]))
+        return len(encode_chat([{"role": "user", "content": " ".join(words)}]))
 
     found = []
     for first, question in enumerate(questions):

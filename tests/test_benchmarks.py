@@ -88,21 +88,17 @@ def test_sides_that_learn_differently_are_refused():
         check_same_gradient(ours, timings((3.0, 3.0, 6.0), grad_norm=2.03))
 
 
-class Words:
-    """A tokenizer with a token for every word and two around a conversation."""
-
-    def encode_chat(self, messages):
+def test_lengthened_questions_fill_their_prompts_and_begin_with_themselves():
+    def words(messages):
         return [0, *range(len(messages[0]["content"].split())), 1]
 
-
-def test_lengthened_questions_fill_their_prompts_and_begin_with_themselves():
     questions = ("How many apples are left?", "Why?", "How far is it to the sea and back?")
-    found = lengthen(questions, 11, Words())
-    assert [len(Words().encode_chat([{"content": own}])) for own in found] == [11, 11, 11]
+    found = lengthen(questions, 11, words)
+    assert [len(words([{"content": own}])) for own in found] == [11, 11, 11]
     assert found[0].startswith("How many apples are left? Why? How")
-    assert lengthen(("One word more.",), 100, Words()) == ("One word more. One word more.",)
+    assert lengthen(("One word more.",), 100, words) == ("One word more. One word more.",)
     with pytest.raises(ConfigError, match="question 1 is longer"):
-        lengthen(questions, 6, Words())
+        lengthen(questions, 6, words)
 
 
 def test_rollouts_survive_their_file(tmp_path):
