@@ -73,8 +73,9 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--prompts", type=_positive, default=4, help="questions a step")
     parser.add_argument("--group-size", type=_positive, default=4, help="completions of each question")
     parser.add_argument("--completion-tokens", type=_positive, default=64, help="exact length of a completion")
-    parser.add_argument("--sampling-only", action="store_true", help="compare sampling, completions of free length")
-    parser.add_argument("--learning-only", action="store_true", help="compare learning from the same rollouts")
+    only = parser.add_mutually_exclusive_group()
+    only.add_argument("--sampling-only", action="store_true", help="compare sampling, completions of free length")
+    only.add_argument("--learning-only", action="store_true", help="compare learning from the same rollouts")
     parser.add_argument("--prompt-tokens", type=_positive, help="lengthen prompts to at most so many tokens")
     parser.add_argument("--rows-at-once", type=_positive, help="completions of one pass of TRL's; default all")
     parser.add_argument("--trl-as-shipped", action="store_true", help="without the change in TRL's favour")
@@ -95,10 +96,13 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
         What `--output` writes: machine, workload, settings and timings of each process, figures, ratios.
 
     Raises:
-        ConfigError: The questions cannot be had.
-        RuntimeError: The sides did not have the same claim to the processor.
+        ConfigError: The questions cannot be had, or TRL's passes do not divide the completions.
+        RuntimeError: The sides did not have the same claim to the processor, or do not learn the same.
         subprocess.CalledProcessError: A side failed; its own message is above.
     """
+    rows = arguments.prompts * arguments.group_size
+    if rows % (arguments.rows_at_once or rows):
+        raise ConfigError(f"--rows-at-once {arguments.rows_at_once}: {rows} completions are no multiple of it")
     questions = read_questions(arguments.questions, arguments.prompts)
     if arguments.prompt_tokens:
         questions = lengthen(questions, arguments.prompt_tokens, load_published(arguments.model).tokenizer.encode_chat)

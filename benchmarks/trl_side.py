@@ -3,9 +3,10 @@
 """TRL's side of the comparison, in a process of its own: `python -m benchmarks.trl_side FOLDER TIMINGS.json`.
 
 Set to be fast on a CPU while it computes the same thing in float32: scaled-dot-product attention, dynamic key-value
-cache, no gradient checkpointing, the whole batch in one pass, fused AdamW, one thread a core. One thing is changed in
-its favour, unless the workload says `trl_as_shipped`: without Triton, TRL 1.16 runs the output head over the prompts
-too and drops the result; here it runs over completions alone, as TRL does on a GPU.
+cache, no gradient checkpointing, the whole batch in one pass unless the workload says `rows_at_once`, fused AdamW, one
+thread a core. One thing is changed in its favour, unless the workload says `trl_as_shipped`: without Triton, TRL 1.16
+runs the output head over the prompts too and drops the result; here it runs over completions alone, as TRL does on a
+GPU.
 """
 
 import os

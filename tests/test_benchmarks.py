@@ -17,6 +17,7 @@ from benchmarks.against_trl import (
     figures,
     parse_arguments,
     ratios,
+    run,
 )
 from benchmarks.grpo_jax_side import make_config
 from benchmarks.workload import (
@@ -46,7 +47,15 @@ def test_defaults_are_the_published_comparison():
     assert (arguments.repeats, arguments.steps, arguments.trl_as_shipped) == (3, 3, False)
 
 
-@pytest.mark.parametrize("words", [[], ["--questions", "x", "--repeats", "0"], ["--questions", "x", "--steps", "two"]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        [],
+        ["--questions", "x", "--repeats", "0"],
+        ["--questions", "x", "--steps", "two"],
+        ["--questions", "x", "--sampling-only", "--learning-only"],
+    ],
+)
 def test_wrong_arguments_end_the_program(words, capsys):
     with pytest.raises(SystemExit) as ended:
         parse_arguments(words)
@@ -99,6 +108,12 @@ def test_lengthened_questions_fill_their_prompts_and_begin_with_themselves():
     assert lengthen(("One word more.",), 100, words) == ("One word more. One word more.",)
     with pytest.raises(ConfigError, match="question 1 is longer"):
         lengthen(questions, 6, words)
+
+
+def test_passes_must_divide_the_completions():
+    arguments = parse_arguments(["--questions", "x", "--learning-only", "--rows-at-once", "3"])
+    with pytest.raises(ConfigError, match="--rows-at-once 3: 16 completions"):
+        run(arguments)
 
 
 def test_rollouts_survive_their_file(tmp_path):
