@@ -17,8 +17,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from grpo_jax.model_config import LoraConfig
-from grpo_jax.models.matrix_product import matrix_product
-from grpo_jax.models.quantization import NUM_OUTPUTS, dequantized, is_quantized
+from grpo_jax.models.matrix_product import NUM_OUTPUTS, matrix_product
+from grpo_jax.models.quantization import dequantized, is_quantized
 
 Params = dict[str, Any]
 

@@ -6,6 +6,9 @@ from math import prod
 
 from jaxtyping import Array, Float
 
+NUM_OUTPUTS = {"query": 2, "key": 2, "value": 2, "output": 1, "gate": 1, "up": 1, "down": 1}
+"""The matrices of a layer, and how many of their last dims are outputs; those before are inputs."""
+
 
 def matrix_product(x: Float[Array, "..."], matrix: Float[Array, "..."], num_outputs: int) -> Float[Array, "..."]:
     """Contract the last dims of `x` with all dims of a matrix but its last `num_outputs`.

@@ -27,13 +27,10 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Float32, Int8, UInt8
 
-from grpo_jax.models.matrix_product import matrix_product
+from grpo_jax.models.matrix_product import NUM_OUTPUTS, matrix_product
 
 Params = dict[str, Any]
 Quantization = Literal["int8", "nf4"]
-
-NUM_OUTPUTS = {"query": 2, "key": 2, "value": 2, "output": 1, "gate": 1, "up": 1, "down": 1}
-"""The matrices of a layer that are quantised, and how many of their last dims are outputs; those before are inputs."""
 
 BLOCK = 64
 """Neighbouring inputs that share a scale in nf4, at most."""

@@ -18,6 +18,10 @@ class Rotation(NamedTuple):
     sine: Float32[Array, "... T 1 half"]
 
 
+Rotations = tuple[Rotation, Rotation]
+"""Rotation of the same tokens in global layers and in sliding layers."""
+
+
 def rotate(x: Float[Array, "... T N H"], rotation: Rotation) -> Float[Array, "... T N H"]:
     """Turn each pair (i, i + H/2) of every head by its token's angle; computed in float32, returned in x's dtype."""
     first, second = jnp.split(x.astype(jnp.float32), 2, axis=-1)
@@ -30,6 +34,11 @@ def rotation_at(arch: Architecture, positions: Int[Array, "... T"], *, sliding: 
     """Rotation of the given positions (from 0) in global or in sliding-window layers."""
     angles = positions[..., None, None].astype(jnp.float32) * _frequencies(arch, sliding)
     return Rotation(jnp.cos(angles), jnp.sin(angles))
+
+
+def rotations_at(arch: Architecture, positions: Int[Array, "... T"]) -> Rotations:
+    """Rotations of the positions for global and for sliding layers."""
+    return rotation_at(arch, positions, sliding=False), rotation_at(arch, positions, sliding=True)
 
 
 def _frequencies(arch: Architecture, sliding: bool) -> Float32[np.ndarray, " half"]:

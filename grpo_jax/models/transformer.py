@@ -20,17 +20,14 @@ from grpo_jax.models.architecture import Architecture
 from grpo_jax.models.attention import attend, causal_mask
 from grpo_jax.models.kernel_attention import XLA_UPDATE_ATTENTION, UpdateAttention
 from grpo_jax.models.lora import A_SUFFIX, B_SUFFIX, LoraSpec, adapted, with_last_rows_moved
-from grpo_jax.models.matrix_product import matrix_product
-from grpo_jax.models.quantization import NUM_OUTPUTS, Quantization, QuantizedMatrix
+from grpo_jax.models.matrix_product import NUM_OUTPUTS, matrix_product
+from grpo_jax.models.quantization import Quantization, QuantizedMatrix
 from grpo_jax.models.rematerialization import product, recomputed
-from grpo_jax.models.rope import Rotation, rotate, rotation_at
+from grpo_jax.models.rope import Rotation, Rotations, rotate, rotations_at
 from grpo_jax.models.shared_prompt_attention import layer_windows, shared_prompt_attention
 
 Params = dict[str, Any]
 """Nested dict of arrays as `split` returns it: {"embedding": [V, D], "layers": {"query": [L, D, N, H], ...}, ...}."""
-
-Rotations = tuple[Rotation, Rotation]
-"""Rotation of the same tokens in global layers and in sliding layers."""
 
 
 class Block(nnx.Module):
@@ -80,9 +77,8 @@ class Block(nnx.Module):
             for name in lora.targets:
                 target: nnx.Param = getattr(self, name)
                 dims = [*zip(target.get_metadata("logical_axes"), target.shape, strict=True)][1:]
-                num_inputs = 2 if name == "output" else 1
-                setattr(self, name + A_SUFFIX, matrix(*dims[:num_inputs], inner))
-                setattr(self, name + B_SUFFIX, vector(inner, *dims[num_inputs:], start=0.0))
+                setattr(self, name + A_SUFFIX, matrix(*dims[: -NUM_OUTPUTS[name]], inner))
+                setattr(self, name + B_SUFFIX, vector(inner, *dims[-NUM_OUTPUTS[name] :], start=0.0))
         if quantization is not None:
             for name in NUM_OUTPUTS:
                 whole: nnx.Param = getattr(self, name)
@@ -195,7 +191,7 @@ class Transformer(nnx.Module):
         def attention(q: Array, k: Array, v: Array, sliding: Array | bool) -> Array:
             return attend(q, k, v, _select(sliding, masks)[None], self.arch.query_scale)
 
-        x = self._run_layers(self.embed(token_ids), self._rotations(positions), attention, remat)
+        x = self._run_layers(self.embed(token_ids), rotations_at(self.arch, positions), attention, remat)
         return rms_norm(x, self.final_norm[...], self.arch)
 
     def shared_prompt_hidden_states(
@@ -244,15 +240,12 @@ class Transformer(nnx.Module):
             return attend_rows(q, k, v, _select(sliding, windows))
 
         tokens = jnp.concatenate([prompt_ids, line_ids.reshape(num_rows, -1)], axis=1)
-        x = self._run_layers(self.embed(tokens), self._rotations(positions), attention, remat)
+        x = self._run_layers(self.embed(tokens), rotations_at(self.arch, positions), attention, remat)
         last = jnp.take_along_axis(x, prompt_lengths[:, None, None] - 1, axis=1)
         in_lines = x[:, num_prompt:].reshape(*line_ids.shape, x.shape[-1])
         before = jnp.pad(in_lines[:, :, :-1], ((0, 0), (0, 0), (1, 0), (0, 0)))
         predicting = jnp.where(offsets[..., None] == 0, last[:, None], before)
         return rms_norm(predicting, self.final_norm[...], self.arch)
-
-    def _rotations(self, positions: Int[Array, "... T"]) -> Rotations:
-        return rotations_at(self.arch, positions)
 
     def _masks(self, query_positions: Array, key_positions: Array) -> tuple[Array, Array]:
         """Masks of global layers and of sliding layers."""
@@ -298,14 +291,6 @@ def scaled_embedding(
     """Embedding rows times the family's factor, the factor rounded to the table's dtype as `transformers` does."""
     rows = table[token_ids]
     return rows if arch.embedding_scale == 1.0 else rows * jnp.asarray(arch.embedding_scale, rows.dtype)
-
-
-def rotations_at(arch: Architecture, positions: Int[Array, "... T"]) -> Rotations:
-    """Rotations of the positions for global and for sliding layers."""
-    return (
-        rotation_at(arch, positions, sliding=False),
-        rotation_at(arch, positions, sliding=True),
-    )
 
 
 def split(model: Transformer) -> tuple[nnx.GraphDef, Params]:

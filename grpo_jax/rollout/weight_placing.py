@@ -9,7 +9,8 @@ import jax
 from jax.sharding import Mesh
 
 from grpo_jax.models.families.assembly import Readable
-from grpo_jax.models.quantization import NUM_OUTPUTS, Quantization, quantized
+from grpo_jax.models.matrix_product import NUM_OUTPUTS
+from grpo_jax.models.quantization import Quantization, quantized
 from grpo_jax.parallel.rules import param_shardings
 from grpo_jax.parallel.transfer import place_parts
 

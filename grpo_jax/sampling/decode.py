@@ -20,7 +20,8 @@ from jaxtyping import Array, Bool, Float32, Int8, Int32
 
 from grpo_jax.models.architecture import Architecture
 from grpo_jax.models.reasoning_tags import TagTable
-from grpo_jax.models.transformer import rms_norm, rotations_at, scaled_embedding
+from grpo_jax.models.rope import rotations_at
+from grpo_jax.models.transformer import rms_norm, scaled_embedding
 from grpo_jax.sampling.cached_attention import AttendOwn, KeysValues, Span, Spans, attend_cached
 from grpo_jax.sampling.serving import ServingWeights, serving_blocks
 from grpo_jax.sampling.state import Lanes, Slots

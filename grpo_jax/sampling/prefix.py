@@ -22,7 +22,8 @@ from jaxtyping import Array, Int32
 
 from grpo_jax.models.architecture import Architecture
 from grpo_jax.models.attention import NEVER, attend_at
-from grpo_jax.models.transformer import rotations_at, scaled_embedding
+from grpo_jax.models.rope import rotations_at
+from grpo_jax.models.transformer import scaled_embedding
 from grpo_jax.sampling.cached_attention import KeysValues
 from grpo_jax.sampling.serving import ServingWeights, serving_blocks
 from grpo_jax.sampling.state import Lanes, Slots, by_shard

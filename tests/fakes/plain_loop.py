@@ -24,7 +24,8 @@ from jaxtyping import Array, Bool, Float, Float32, Int32, Key
 
 from grpo_jax.models.architecture import Architecture
 from grpo_jax.models.attention import MASKED, group_queries
-from grpo_jax.models.transformer import Params, Transformer, abstract_params, rms_norm, rotations_at
+from grpo_jax.models.rope import rotations_at
+from grpo_jax.models.transformer import Params, Transformer, abstract_params, rms_norm
 from grpo_jax.sampling.request import SampleRequest
 from grpo_jax.sampling.token_choice import Cuts, choose
 

@@ -16,9 +16,9 @@ from flax import nnx
 from grpo_jax.config import ParallelConfig
 from grpo_jax.model_config import LoraConfig, ModelConfig, check_model
 from grpo_jax.models.lora import adapters_of, join, lora_spec, merged
+from grpo_jax.models.matrix_product import NUM_OUTPUTS
 from grpo_jax.models.quantization import (
     NF4_LEVELS,
-    NUM_OUTPUTS,
     block_size,
     dequantized,
     quantized,
